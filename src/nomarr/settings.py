@@ -69,8 +69,7 @@ class Settings(BaseModel):
 
 
 Settings.environment_names = frozenset(
-    {PREFIX + name.upper() for name in Settings.model_fields}
-    | {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS}
+    {PREFIX + name.upper() for name in Settings.model_fields} | {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS}
 )
 
 

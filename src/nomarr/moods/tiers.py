@@ -1,0 +1,2 @@
+from nomarr.scores import Moods
+def moods_of(packs, calibrations): return Moods()
