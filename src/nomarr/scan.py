@@ -6,6 +6,7 @@ import fnmatch
 import os
 import re
 import stat
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -26,15 +27,17 @@ from nomarr.errors import (
 )
 from nomarr.store import files, libraries, tags
 from nomarr.store.database import Database, Transaction
-from nomarr.store.files import Facts, KnownFile, NewFile, SameAudio, join_path
+from nomarr.store.files import Facts, KnownFile, NewFile, SameAudio
 from nomarr.store.libraries import Library
 from nomarr.tagfiles import audiofile, payload
 from nomarr.tagfiles.facts import FileFacts
 
+# fmt: off
 AUDIO_ENDINGS = frozenset(
-    "mp3 flac m4a m4b mp4 aac alac ogg oga opus spx wav aiff aif aifc wma asf wv ape mka dsf dff mpc tta tak au caf "
-    "webm ac3 dts mp2".split()
+    {"mp3", "flac", "m4a", "m4b", "mp4", "aac", "alac", "ogg", "oga", "opus", "spx", "wav", "aiff", "aif", "aifc",
+     "wma", "asf", "wv", "ape", "mka", "dsf", "dff", "mpc", "tta", "tak", "au", "caf", "webm", "ac3", "dts", "mp2"}
 )
+# fmt: on
 IGNORE_FILE = ".nomarrignore"
 BATCH = 200  # files per write transaction: workers wait a few hundredths of a second for it, not more
 HEARTBEAT_MS = 10_000  # well below the silence after which another scan may take over
@@ -166,12 +169,12 @@ class _Listing(NamedTuple):
 
 @dataclass(frozen=True)
 class _Look:
-    """What reading a new or changed file gave; `twins` may hold the same audio."""
+    """What reading a new or changed file gave; `gone` are rows with such audio whose file is not there."""
 
     seen: _Seen
     known: KnownFile | None
     new: NewFile
-    facts: FileFacts = FileFacts("")
+    facts: FileFacts
     audio_hash: str | None = None
     gone: frozenset[int] = frozenset()
 
@@ -201,7 +204,9 @@ class _Scan:
     last_beat: int = 0
 
     def run(self, scopes: Sequence[_Scope], *, clean_missing: bool) -> ScanResult:
-        self._refuse_if_empty(next(os.scandir(self.library.root_path), None) is None)
+        self.last_beat = self.now()
+        with os.scandir(self.library.root_path) as entries:
+            self._refuse_if_empty(next(entries, None) is None)
         for scope in scopes:
             for listing in self._walk(scope):
                 self._compare(listing, scope.names)
@@ -259,12 +264,12 @@ class _Scan:
         return listing
 
     def _sort_in(self, listing: _Listing, entry: os.DirEntry[str]) -> None:
-        is_audio = entry.name.rpartition(".")[2].lower() in AUDIO_ENDINGS
+        is_audio = Path(entry.name).suffix[1:].lower() in AUDIO_ENDINGS
         relative = f"{listing.folder}/{entry.name}" if listing.folder else entry.name
         if entry.name.startswith(".") or ".nomtmp" in entry.name:
             return
         if entry.is_symlink():
-            if (is_audio or entry.is_dir()) and not _is_ignored(listing.rules, relative, is_folder=False):
+            if (is_audio or Path(entry.path).is_dir()) and not _is_ignored(listing.rules, relative, is_folder=False):
                 self._skip(entry.path, IS_LINK)
             return
         is_folder = entry.is_dir(follow_symlinks=False)
@@ -280,15 +285,18 @@ class _Scan:
             self._skip(entry.path, "it is not a regular file")
         else:
             facts = entry.stat(follow_symlinks=False)
-            listing.audio.append(
-                _Seen(listing.folder, entry.name, entry.path, facts.st_size, facts.st_mtime_ns)
-            )
+            listing.audio.append(_Seen(listing.folder, entry.name, entry.path, facts.st_size, facts.st_mtime_ns))
 
     def _rules_above(self, folder: str) -> tuple[_Rule, ...] | None:
         """The rules that hold in a folder, from the root down to it; None if it is left out by them."""
         rules, above = self.rules, ""
         for name in folder.split("/") if folder else ():
-            own = _read_rules(Path(self._absolute(above)), above)
+            try:
+                own = _read_rules(Path(self._absolute(above)), above)
+            except OSError as error:
+                self._skip(self._absolute(above), f"it cannot be read: {error.strerror}")
+                self.closed.append(folder)
+                return None
             rules = (*rules, *(own or ()))
             above = f"{above}/{name}" if above else name
             if own is None or name.startswith(".") or _is_ignored(rules, above, is_folder=True):
@@ -297,7 +305,7 @@ class _Scan:
         return rules
 
     def _absolute(self, folder: str) -> str:
-        return join_path(self.library.root_path, folder, "") if folder else self.library.root_path
+        return os.path.join(self.library.root_path, folder) if folder else self.library.root_path
 
     # the comparison
 
@@ -347,7 +355,7 @@ class _Scan:
         except VanishedFile as error:
             if not os.path.lexists(seen.path):
                 return None
-            return _Look(seen, known, NewFile(*place, error=error.why, error_kind=NO_ACCESS))
+            return _Look(seen, known, NewFile(*place, error=error.why, error_kind=NO_ACCESS), facts)
         except UnreadableAudio as error:
             new = NewFile(*place, facts=_columns(facts), error=error.why, error_kind=UNREADABLE)
             return _Look(seen, known, new, facts)
@@ -366,8 +374,14 @@ class _Scan:
             look.new,
             look.facts,
             audio_hash=payload.audio_hash(look.seen.path),
-            gone=frozenset(twin.id for twin in twins if _is_gone(twin)),
+            gone=frozenset(twin.id for twin in twins if self._is_gone(twin)),
         )
+
+    def _is_gone(self, twin: SameAudio) -> bool:
+        """Whether the file left its place. Another library may merely be unmounted: only its own scan can say."""
+        if twin.library_id != self.library.id:
+            return twin.missing_since is not None
+        return not os.path.lexists(twin.path)
 
     # the database
 
@@ -397,11 +411,9 @@ class _Scan:
 
     def _record_new(self, tx: Transaction, look: _Look) -> None:
         twin = self._twin(tx, look)
-        if twin is not None and (twin.missing_since is not None or twin.id in look.gone):
+        if twin is not None and self._left_its_place(twin, look):
             lost = self._lacks_our_tags(tx, twin.id, look.facts)
-            files.move(
-                tx, twin.id, look.new, library_id=self.library.id, now=self.now(), needs_write=lost
-            )
+            files.move(tx, twin.id, look.new, library_id=self.library.id, now=self.now(), needs_write=lost)
             tags.replace_file_tags(tx, twin.id, _file_tags(look.facts))
             self.moved_ids.add(twin.id)
             self._count("moved")
@@ -462,12 +474,12 @@ class _Scan:
             for twin in files.find_same_audio(tx, look.new.audio_key)
             if twin.audio_hash == look.audio_hash and (look.known is None or twin.id != look.known.id)
         ]
-        # A row that this scan has moved is where its file is now, whatever was seen before.
-        gone = look.gone - self.moved_ids
-        twins.sort(
-            key=lambda twin: (twin.missing_since is None and twin.id not in gone, twin.name != look.seen.name)
-        )
+        twins.sort(key=lambda twin: (not self._left_its_place(twin, look), twin.name != look.seen.name))
         return twins[0] if twins else None
+
+    def _left_its_place(self, twin: SameAudio, look: _Look) -> bool:
+        """What was seen of the disk, but for rows that have been moved since: those are in place."""
+        return twin.missing_since is not None or twin.id in look.gone - self.moved_ids
 
     def _copy(self, tx: Transaction, twin: SameAudio, file_id: int, look: _Look) -> None:
         written = tags.written(tx, twin.id)
@@ -549,14 +561,13 @@ class _Scan:
 
 
 def _clock_of(db: Database) -> Callable[[], int]:
-    """The database's clock, asked once; from there this machine's steady one counts on."""
+    """The database's clock, asked once: this machine's, put right."""
     with db.read() as tx:
-        return tx.clock()
+        ahead_ms = tx.now_ms() - time.time_ns() // 1_000_000
+    return lambda: time.time_ns() // 1_000_000 + ahead_ms
 
 
-def _scopes(
-    library: Library, paths: Sequence[str | os.PathLike[str]] | None, *, recursive: bool
-) -> list[_Scope]:
+def _scopes(library: Library, paths: Sequence[str | os.PathLike[str]] | None, *, recursive: bool) -> list[_Scope]:
     """What to scan, without overlaps. Every path is checked before anything is scanned."""
     if paths is None:
         return [_Scope("", recursive)]
@@ -581,7 +592,7 @@ def _scopes(
 def _inside(library: Library, path: str) -> tuple[str, bool]:
     """The path relative to the library's root, and whether it is a folder."""
     root = os.path.realpath(library.root_path)
-    absolute = os.path.realpath(join_path(root, path, "").rstrip("/"))
+    absolute = os.path.realpath(os.path.join(root, path))
     try:
         is_folder = stat.S_ISDIR(Path(absolute).stat().st_mode)
     except (OSError, ValueError) as error:
@@ -594,11 +605,6 @@ def _inside(library: Library, path: str) -> tuple[str, bool]:
 
 def _is_below_any(folder: str, others: Iterable[str]) -> bool:
     return any(folder != other and (other == "" or folder.startswith(f"{other}/")) for other in others)
-
-
-def _is_gone(twin: SameAudio) -> bool:
-    """Whether the file left its place; not so if its whole library is out of reach just now."""
-    return twin.missing_since is not None or (Path(twin.root_path).is_dir() and not os.path.lexists(twin.path))
 
 
 def _read_rules(path: Path, folder: str) -> tuple[_Rule, ...] | None:

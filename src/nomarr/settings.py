@@ -68,6 +68,15 @@ class Settings(BaseModel):
         return f"sqlite:///{self.data_dir.expanduser() / 'nomarr.db'}"
 
 
+    def as_environment(self) -> dict[str, str]:
+        """These very settings for a process to be started; its own environment must not decide otherwise."""
+        values = self.model_dump(exclude_none=True)
+        secrets = {name: value for name in SECRETS if (value := getattr(self, name)) is not None}
+        texts = {name: "\n".join(v) if isinstance(v, tuple) else str(v) for name, v in values.items()}
+        texts.update({name: secret.get_secret_value() for name, secret in secrets.items()})
+        return {PREFIX + name.upper(): text for name, text in texts.items()}
+
+
 Settings.environment_names = frozenset(
     {PREFIX + name.upper() for name in Settings.model_fields} | {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS}
 )

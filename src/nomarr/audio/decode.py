@@ -8,6 +8,7 @@ instead, so that one damaged packet costs 26 ms of sound and not the track.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,8 +32,12 @@ TO_MONO = "out_sample_fmt=flt:internal_sample_fmt=fltp:out_chlayout=mono:rematri
 BLOCK = 65536  # samples; 256 KB stay in the cache, larger blocks cost page faults
 # DSD decodes to 352.8 kHz with its noise above 20 kHz; linear interpolation would fold that into the music.
 HIGHEST_RATE = 192_000
+LOWEST_RATE = 2000  # below it lies no music, only a damaged header that would unfold into hours
+LOUDEST = 2.0**32  # full scale is 1; 32-bit integers stored as floats still pass, and no mel frame overflows
 MAX_BAD_SHARE = 0.1  # of all packets
 MAX_MISSING_S, MAX_MISSING_SHARE = 2.0, 0.02  # tolerated between the declared and the decoded duration
+JUMP_S = 0.05  # between time stamps; less is rounding
+NO_SIZE = 0x7FFF0000  # what writes WAV into a pipe fills its size with one of several values above this
 
 av.logging.set_level(av.logging.PANIC)
 
@@ -45,6 +50,7 @@ class Sound:
     sample_rate: int = 0
     duration_s: float = 0.0
     bad_packets: int = 0
+    missing_s: float = 0.0  # jumps in the time stamps: Ogg pages that were damaged are left out without an error
 
     def blocks(self) -> Iterator[Vector]:
         """Mono float32[n] at 16 kHz, resampled as Essentia's MonoLoader does (resampleQuality 4).
@@ -57,8 +63,8 @@ class Sound:
         resampler = LinearResampler(header.rate, RATE)
         samples = 0
         for block in self._native_blocks(header):
-            if not np.isfinite(block).all():
-                raise UnreadableAudio(self.path, "holds samples that are not numbers")
+            if not np.abs(block).max(initial=0.0) <= LOUDEST:  # so written, it is true for NaN, too
+                raise UnreadableAudio(self.path, "holds samples that are no sound: not numbers, or out of all bounds")
             samples += len(block)
             yield resampler.feed(block)
         self.duration_s = samples / header.rate
@@ -70,34 +76,40 @@ class Sound:
     def _native_blocks(self, header: _Header) -> Iterator[Vector]:
         samples = 0
         try:
-            for block in _decode_in_graph(header):
+            for block in self._decode_in_graph(header):
                 samples += len(block)
                 yield block
             return
         except (av.error.FFmpegError, ValueError):
             pass  # decoded with care below, from where the graph stopped
-        for block in self._decode_with_care(header):
-            skipped = min(samples, len(block))
-            samples -= skipped
-            if skipped < len(block):
-                yield block[skipped:]
+        try:
+            for block in self._decode_with_care(header):
+                skipped = min(samples, len(block))
+                samples -= skipped
+                if skipped < len(block):
+                    yield block[skipped:]
+        except av.error.FileNotFoundError as error:
+            raise VanishedFile(self.path, _reason(error)) from error
+        except (av.error.FFmpegError, ValueError, IndexError) as error:
+            raise UnreadableAudio(self.path, f"cannot be decoded ({_reason(error)})") from error
+
+    def _decode_in_graph(self, header: _Header) -> Iterator[Vector]:
+        graph = av.filter.Graph()
+        source = graph.add("amovie", filename=f"file:{header.path}", dec_threads="1")
+        expected: Fraction | None = None
+        for frame in _pulled(_to_mono(graph, source, header.rate)):
+            if frame.pts is not None and frame.time_base is not None:
+                begin = frame.pts * frame.time_base
+                if expected is not None and begin - expected > JUMP_S:
+                    self.missing_s += float(begin - expected)
+                expected = begin + Fraction(frame.samples, header.rate)
+            yield frame.to_ndarray()[0]
 
     def _decode_with_care(self, header: _Header) -> Iterator[Vector]:
         packets = 0
         mixer: _Mixer | None = None
         with closing(_open(header.path)) as container:
-            stream = container.streams.audio[header.index]
-            demuxed = container.demux(stream)
-            while True:
-                try:
-                    packet = next(demuxed)
-                except StopIteration:
-                    break
-                except av.error.FFmpegError as error:
-                    self.bad_packets += 1
-                    if not isinstance(error, av.error.InvalidDataError):
-                        break
-                    continue
+            for packet in self._packets(container, container.streams.audio[header.index]):
                 packets += 1
                 try:
                     frames = packet.decode()
@@ -119,15 +131,24 @@ class Sound:
         if self.bad_packets > max(3, MAX_BAD_SHARE * packets):
             raise UnreadableAudio(self.path, f"damaged: {self.bad_packets} of {packets} packets cannot be decoded")
 
+    def _packets(
+        self, container: av.container.InputContainer, stream: av.AudioStream
+    ) -> Iterator[av.Packet[av.AudioStream]]:
+        """All packets up to the end, or up to damage that libav cannot step over."""
+        try:
+            yield from container.demux(stream)
+        except av.error.FFmpegError:
+            self.bad_packets += 1
+
     def _check_complete(self, header: _Header) -> None:
-        declared = header.duration_s
         if header.cut_short:
             raise UnreadableAudio(self.path, "cut short: its last page is incomplete")
-        if declared is None or self.duration_s >= declared - max(MAX_MISSING_S, MAX_MISSING_SHARE * declared):
-            return
-        raise UnreadableAudio(
-            self.path, f"cut short: {self.duration_s:.0f} of its {declared:.0f} seconds could be decoded"
-        )
+        whole = max(header.duration_s or 0.0, self.duration_s + self.missing_s)
+        if self.duration_s < whole - max(MAX_MISSING_S, MAX_MISSING_SHARE * whole):
+            raise UnreadableAudio(
+                self.path,
+                f"damaged or cut short: {self.duration_s:.0f} of its {whole:.0f} seconds could be decoded",
+            )
 
 
 @dataclass(frozen=True)
@@ -145,51 +166,104 @@ def _open(path: Path) -> av.container.InputContainer:
 
 
 def _read_header(path: Path) -> _Header:
-    try:
-        size = os.stat(path).st_size
-        with open(path, "rb") as file:
-            start = file.read(16384)
-            file.seek(max(0, size - 65536 - 512))
-            end = file.read()
-    except OSError as error:
-        raise VanishedFile(path, os.strerror(error.errno or 0).lower()) from error
-    if not size:
-        raise UnreadableAudio(path, "the file is empty")
+    ends = _read_ends(path)
     try:
         with closing(_open(path)) as container:
             stream = container.streams.best("audio")
             if stream is None or not isinstance(stream, av.AudioStream):
                 raise UnreadableAudio(path, "has no audio stream")
-            if not stream.rate:
-                raise UnreadableAudio(path, "its audio stream has no sample rate")
-            duration = stream.duration * stream.time_base if stream.duration and stream.time_base else None
-            if duration is None and container.duration:
-                duration = Fraction(container.duration, av.time_base)
-            if not _declares_duration(container.format.name, start):
-                duration = None
             rate = stream.rate
+            if not rate or rate < LOWEST_RATE:
+                raise UnreadableAudio(path, f"its audio stream has a sample rate of {rate or 0} Hz")
             return _Header(
                 path=path,
                 rate=rate if rate <= HIGHEST_RATE else (48000 if rate % 48000 == 0 else 44100),
                 index=list(container.streams.audio).index(stream),
-                duration_s=None if duration is None else float(duration),
-                cut_short=container.format.name == "ogg" and _last_page_is_cut(end),
+                duration_s=_declared_duration(container, stream, ends),
+                cut_short=container.format.name == "ogg" and _last_page_is_cut(ends.end),
             )
     except FileProblem:
         raise
-    except (av.error.FFmpegError, ValueError, UnicodeError, OverflowError) as error:
+    except (av.error.FFmpegError, ValueError, OverflowError) as error:
         raise UnreadableAudio(path, f"not an audio file that can be read ({_reason(error)})") from error
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """The first bytes of a file behind any ID3 tag, and its last."""
+
+    start: bytes
+    end: bytes
+    size: int  # from `start` on
+
+
+def _read_ends(path: Path) -> _Ends:
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):  # a pipe would be waited for without end
+            raise UnreadableAudio(path, "is a folder" if stat.S_ISDIR(mode) else "is no regular file")
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            at = 0
+            file.seek(0)
+            while len(tag := file.read(10)) == 10 and tag[:3] == b"ID3":
+                at += 10 + sum((byte & 127) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
+                file.seek(at)
+            file.seek(at)
+            start = file.read(16384)
+            file.seek(max(0, size - 65536 - 512))
+            end = file.read()
+    except OSError as error:
+        raise VanishedFile(path, os.strerror(error.errno or 0).lower()) from error
+    except ValueError as error:  # a name with a zero byte
+        raise VanishedFile(path, str(error)) from error
+    if not size:
+        raise UnreadableAudio(path, "the file is empty")
+    return _Ends(start, end, max(0, size - at))
 
 
 def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or type(error).__name__).lower()
 
 
-def _declares_duration(container: str, start: bytes) -> bool:
-    """Raw streams carry no length; libav then guesses one from the bit rate."""
-    if container in ("aac", "ac3", "eac3", "dts", "ogg", "mpeg"):
-        return False
-    return container != "mp3" or any(mark in start for mark in (b"Xing", b"Info", b"VBRI"))
+def _declared_duration(container: av.container.InputContainer, stream: av.AudioStream, ends: _Ends) -> float | None:
+    """How long the file itself says it is; None where libav could but guess from the bit rate."""
+    name = container.format.name
+    if name in ("aac", "ac3", "eac3", "dts", "ogg", "mpeg"):  # "ogg": wrong where streams are chained
+        return None
+    if name == "mp3":
+        return _mp3_duration(ends.start, stream.rate)
+    duration = stream.duration * stream.time_base if stream.duration and stream.time_base else None
+    if duration is None and container.duration:
+        duration = Fraction(container.duration, av.time_base)
+    if duration is None:
+        return None
+    return float(duration) * (_wav_overhang(ends) if name == "wav" else 1.0)
+
+
+def _mp3_duration(start: bytes, rate: int) -> float | None:
+    """By the count of frames in a Xing, Info or VBRI header, if there is one."""
+    samples = 1152 if rate >= 32000 else 576  # a frame of MPEG 1; of MPEG 2
+    for mark in (b"Xing", b"Info"):
+        at = start.find(mark)
+        if at >= 0 and len(start) >= at + 12 and start[at + 7] & 1:
+            return int.from_bytes(start[at + 8 : at + 12], "big") * samples / rate
+    at = start.find(b"VBRI")
+    if at >= 0 and len(start) >= at + 18:
+        return int.from_bytes(start[at + 14 : at + 18], "big") * samples / rate
+    return None
+
+
+def _wav_overhang(ends: _Ends) -> float:
+    """How much longer than the file its sound should be; libav quietly takes what is there for all."""
+    start, at = ends.start, 12
+    while start[:4] == b"RIFF" and len(start) >= at + 8:
+        size = int.from_bytes(start[at + 4 : at + 8], "little")
+        at += 8
+        if start[at - 8 : at - 4] == b"data":
+            return max(1.0, size / max(1, ends.size - at)) if size < NO_SIZE else 1.0
+        at += size + size % 2
+    return 1.0
 
 
 def _last_page_is_cut(end: bytes) -> bool:
@@ -202,14 +276,7 @@ def _last_page_is_cut(end: bytes) -> bool:
     return len(table) < segments or len(end) < at + 27 + segments + sum(table)
 
 
-def _decode_in_graph(header: _Header) -> Iterator[Vector]:
-    graph = av.filter.Graph()
-    source = graph.add("amovie", filename=f"file:{header.path}", dec_threads="1")
-    sink = _to_mono(graph, source, header.rate)
-    yield from _pulled(sink)
-
-
-def _pulled(sink: FilterContext) -> Iterator[Vector]:
+def _pulled(sink: FilterContext) -> Iterator[av.AudioFrame]:
     """What has come out of a graph by now, mono."""
     while True:
         try:
@@ -217,7 +284,7 @@ def _pulled(sink: FilterContext) -> Iterator[Vector]:
         except (av.error.BlockingIOError, av.error.EOFError):
             return
         assert isinstance(frame, av.AudioFrame)  # noqa: S101 - the sink is an abuffersink
-        yield frame.to_ndarray()[0]
+        yield frame
 
 
 def _to_mono(graph: av.filter.Graph, source: FilterContext, rate: int) -> FilterContext:
@@ -261,8 +328,12 @@ class _Mixer:
         self.waiting += frame.samples
         if self.waiting >= BLOCK:
             self.waiting = 0
-            yield from _pulled(self.sink)
+            yield from self._mixed()
 
     def finish(self) -> Iterator[Vector]:
         self.source.push(None)
-        yield from _pulled(self.sink)
+        yield from self._mixed()
+
+    def _mixed(self) -> Iterator[Vector]:
+        for frame in _pulled(self.sink):
+            yield frame.to_ndarray()[0]

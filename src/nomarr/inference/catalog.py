@@ -114,11 +114,14 @@ class Suite:
 
     @property
     def backbones(self) -> tuple[Backbone, ...]:
-        unique = {(p.backbone.name, p.backbone.identity): p.backbone for p in self.packs}
+        """Each network once, though two folders hold it."""
+        unique: dict[str, Backbone] = {}
+        for pack in self.packs:
+            unique.setdefault(pack.backbone.identity, pack.backbone)
         return tuple(unique.values())
 
     def score_names(self) -> dict[tuple[str, str], str]:
-        """(pack, score) -> its name under the namespace. The preferred pack keeps a plain name, the others add their own."""
+        """(pack, score) -> its name under the namespace; the preferred pack keeps a plain name, others add their own."""
         return score_names([(pack.name, pack.scores) for pack in self.packs])
 
     def head_keys(self) -> dict[tuple[str, str], str]:
@@ -171,8 +174,11 @@ def pack_fingerprint(name: str, weights: str, heads: Sequence[Head]) -> str:
 
 
 def file_hash(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelProblem(f"{path}: {error.strerror}") from error
 
 
 def read_json(path: Path) -> dict[str, object]:

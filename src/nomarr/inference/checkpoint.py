@@ -25,7 +25,7 @@ def read_checkpoint(index: bytes, data: bytes) -> dict[str, NDArray[Any]]:
     """All tensors by name, in their stored shapes. Raises ModelProblem where the bytes are not such a checkpoint."""
     try:
         return dict(_tensors(index, data))
-    except (struct.error, IndexError, KeyError, ValueError) as error:
+    except (struct.error, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ModelProblem(f"damaged TensorFlow checkpoint: {error}") from error
 
 

@@ -71,6 +71,9 @@ def _read_folder(folder: Path, installed: Sequence[Pack], problems: list[str]) -
     for one in found:
         if one.backbone is not chosen:
             problems.append(f"{one.model.path}: a folder's heads share one backbone, here {found[0].backbone.provides}")
+    for backbone, _ in own:
+        if backbone is not chosen and chosen is not None:
+            problems.append(f"{folder}: {backbone.provides} is not used; a folder has one backbone, {chosen.provides}")
     packs = []
     for backbone, tags in own:
         if backbone is chosen and tags:
@@ -122,9 +125,9 @@ def _read_backbone(path: Path, name: str) -> tuple[Backbone, tuple[Head, ...]]:
         backbone = Backbone(name, "track", partial(_lean_msd, path), "musicnn", frames, hop, size, path.stem, identity)
         return backbone, found
     session = open_session(path)
-    inputs = [i for i in session.get_inputs() if list(i.shape[1:]) == [frames, BANDS]]
-    if len(inputs) != 1 or len(session.get_inputs()) != 1:
-        raise ModelProblem(f"{path}: expected one input of shape [n, {frames}, {BANDS}]")
+    mel = _only_input(session, path)
+    if list(mel.shape[1:]) != [frames, BANDS]:
+        raise ModelProblem(f"{path}: its input has shape {mel.shape}, expected was [n, {frames}, {BANDS}]")
     return (
         Backbone(
             name,
@@ -136,7 +139,7 @@ def _read_backbone(path: Path, name: str) -> tuple[Backbone, tuple[Head, ...]]:
             size,
             path.stem,
             identity,
-            input=inputs[0].name,
+            input=mel.name,
             activations=_output(session, metadata, "predictions", len(classes), path),
             embeddings=_output(session, metadata, "embeddings", size, path),
         ),
@@ -165,15 +168,14 @@ def _read_head(path: Path, backbones: dict[str, Backbone]) -> _FoundHead:
     if declared != len(classes):
         raise ModelProblem(f"{path}: its metadata lists {len(classes)} classes but {declared} outputs")
     session = open_session(path)
-    inputs = session.get_inputs()
-    if len(inputs) != 1 or inputs[0].shape[-1] != backbone.embedding_size:
-        shape = inputs[0].shape if inputs else None
+    embedding = _only_input(session, path)
+    if list(embedding.shape[1:]) != [backbone.embedding_size]:
         raise ModelProblem(
-            f"{path}: its input has shape {shape}, but {trained_on} gives {backbone.embedding_size} values"
+            f"{path}: its input has shape {embedding.shape}, but {trained_on} gives {backbone.embedding_size} values"
         )
     output = _output(session, metadata, "predictions", len(classes), path)
     name = slug(path.name.split("-")[0])
-    model = HeadModel(path, inputs[0].name, output, len(classes))
+    model = HeadModel(path, embedding.name, output, len(classes))
     return _FoundHead(model, _head(name, classes), backbone)
 
 
@@ -214,6 +216,15 @@ def _declared(metadata: dict[str, object], purpose: str) -> dict[str, Any]:
         if isinstance(output, dict) and output.get("output_purpose") == purpose:
             return output
     return {}
+
+
+def _only_input(session: Any, path: Path) -> Any:
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or inputs[0].type != "tensor(float)":
+        raise ModelProblem(f"{path}: expected one float32 input, it has {[(i.name, i.type) for i in inputs]}")
+    if inputs[0].shape and isinstance(inputs[0].shape[0], int):
+        raise ModelProblem(f"{path}: it takes exactly {inputs[0].shape[0]} patches at once, not any number of them")
+    return inputs[0]
 
 
 def _output(session: Any, metadata: dict[str, object], purpose: str, size: int, path: Path) -> str:

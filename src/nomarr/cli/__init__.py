@@ -1,0 +1,176 @@
+"""The commands: what they are called, what they take, and which exit status they end with.
+
+0: done. 1: done, but some files could not be handled. 2: it could not start, or the call was wrong. 130: stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+# One thread a process: workers are many, and threads of the matrix library would only fight over the cores.
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import typer  # noqa: E402
+
+from nomarr import __version__  # noqa: E402
+from nomarr.errors import NomarrError  # noqa: E402
+
+app = typer.Typer(
+    name="nomarr",
+    help="Listens to your music and writes what it hears into the files, as scores and mood words.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(help="The models that listen: list, fetch, verify.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+Paths = Annotated[list[Path], typer.Argument(help="Music files or folders.", show_default=False)]
+Workers = Annotated[
+    int | None, typer.Option("--workers", "-j", min=1, max=256, help="Processes; by default one a core.")
+]
+
+
+def main() -> None:
+    """The `nomarr` command; turns our errors into one sentence and exit status 2."""
+    try:
+        app()
+    except NomarrError as error:
+        print(f"nomarr: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nomarr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    _show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what happens.")] = False,
+) -> None:
+    from nomarr.settings import unknown_names
+
+    level = os.environ.get("NOMARR_LOG_LEVEL", "").upper()
+    logging.basicConfig(
+        level=level if level in logging.getLevelNamesMapping() else logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+    )
+    for name in unknown_names():
+        logging.getLogger(__name__).warning("the environment variable %s is not known; is it misspelt?", name)
+
+
+@app.command()
+def tag(
+    paths: Paths,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would change; touch no file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Listen again to files that are done.")] = False,
+    workers: Workers = None,
+) -> None:
+    """Scan, analyse and tag music. Safe to stop at any time and to run again."""
+    from nomarr.cli.tag import run_tag
+
+    raise typer.Exit(run_tag(paths, dry_run=dry_run, force=force, workers=workers))
+
+
+@app.command()
+def analyze(
+    files: Annotated[list[Path], typer.Argument(help="Audio files.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Listen to files and show what is heard. Writes nothing, needs no database."""
+    from nomarr.cli.look import run_analyze
+
+    raise typer.Exit(run_analyze(files, as_json=as_json))
+
+
+@app.command()
+def scan(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Folders; by default every library.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Have everything listened to again.")] = False,
+) -> None:
+    """Bring libraries up to date with their folders, without listening yet."""
+    from nomarr.cli.tag import run_scan
+
+    raise typer.Exit(run_scan(paths or [], force=force))
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False) -> None:
+    """Show libraries, queue, workers and files with problems."""
+    from nomarr.cli.look import run_status
+
+    raise typer.Exit(run_status(as_json=as_json))
+
+
+@app.command()
+def untag(paths: Paths) -> None:
+    """Take every tag of Nomarr's out of files again. Nothing else in them changes."""
+    from nomarr.cli.tag import run_untag
+
+    raise typer.Exit(run_untag(paths))
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8356")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", "-j", min=0, max=256, help="Processes.")] = None,
+) -> None:
+    """Run the server and its workers."""
+    from nomarr.cli.serve import run_serve
+
+    raise typer.Exit(run_serve(host=host, port=port, workers=workers))
+
+
+@app.command()
+def worker(
+    workers: Workers = None,
+    order: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Run workers alone, for a server on the same database."""
+    from nomarr.cli.serve import run_worker, run_workers
+
+    raise typer.Exit(run_worker(order) if order is not None else run_workers(workers))
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """Show what is installed, what could be, and what had to be left out."""
+    from nomarr.cli.models import run_list
+
+    raise typer.Exit(run_list())
+
+
+@models_app.command("pull")
+def models_pull(
+    names: Annotated[list[str] | None, typer.Argument(help="Packs; by default the default ones.")] = None,
+) -> None:
+    """Fetch model packs, anew if they are there."""
+    from nomarr.cli.models import run_pull
+
+    raise typer.Exit(run_pull(names or []))
+
+
+@models_app.command("verify")
+def models_verify() -> None:
+    """Check the installed packs against the hashes noted at installation."""
+    from nomarr.cli.models import run_verify
+
+    raise typer.Exit(run_verify())

@@ -1,0 +1,77 @@
+"""What several commands stand on: the database brought up to date, the models in place, the library of a path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from nomarr.errors import Conflict, NotFound, printable
+from nomarr.inference import packs
+from nomarr.inference.catalog import Suite, read_suite
+from nomarr.settings import Settings
+from nomarr.store import libraries
+from nomarr.store.database import Database, Transaction
+from nomarr.store.libraries import Library
+
+
+def open_database(settings: Settings) -> Database:
+    """The database of the settings, with the tables this version needs."""
+    db = Database(settings.database)
+    db.migrate()
+    return db
+
+
+def ready_models(settings: Settings, console: Console) -> Suite:
+    """The suite in the models folder; an empty folder first gets the default packs."""
+    if packs.needs_default_packs(settings.models):
+        packs.install_missing(settings.models, progress=lambda text: console.print(text, markup=False))
+    suite = read_suite(settings.models)
+    for problem in suite.problems:
+        console.print(f"left out: {problem}", style="yellow", markup=False, soft_wrap=True)
+    return suite
+
+
+def existing(path: Path) -> Path:
+    """The path, absolute and with links resolved; NotFound where there is nothing."""
+    if not path.exists():
+        raise NotFound(f"{printable(path)}: there is no such file or folder")
+    return path.resolve()
+
+
+def library_for(tx: Transaction, path: Path, settings: Settings, *, now: int, is_enabled: bool) -> Library:
+    """The library that holds the path; made where there is none.
+
+    Libraries that an earlier run made inside the path become part of the new, wider one.
+    """
+    library = libraries.containing(tx, path)
+    if library is not None:
+        if is_enabled and library.origin == "tag" and not library.is_enabled and path.is_dir():
+            return libraries.update(tx, library.id, now=now, is_enabled=True)
+        return library
+    root = path if path.is_dir() else path.parent
+    data_dir = Path(os.path.realpath(settings.data_dir))
+    if data_dir.is_relative_to(root):
+        raise Conflict(f"{printable(root)} holds Nomarr's own data ({data_dir}); choose the folder of the music")
+    everything = libraries.list_all(tx)
+    inside = [one for one in everything if Path(os.path.realpath(one.root_path)).is_relative_to(root)]
+    chosen = next((one.name for one in inside if one.origin != "tag"), None)
+    if chosen is not None:
+        raise Conflict(f"{printable(root)} holds the library {chosen!r}; name its folder, or widen the library")
+    name = _free_name(root, {one.name for one in everything} - {one.name for one in inside})
+    if inside:
+        library = libraries.widen(tx, into_root=root, libraries=inside, name=name, now=now)
+        return libraries.update(tx, library.id, now=now, is_enabled=is_enabled and path.is_dir())
+    return libraries.create(
+        tx, name=name, root_path=root, now=now, origin="tag", is_enabled=is_enabled and path.is_dir()
+    )
+
+
+def _free_name(root: Path, taken: set[str]) -> str:
+    base = printable(root.name or str(root))
+    number, name = 1, base
+    while name in taken:
+        number += 1
+        name = f"{base} {number}"
+    return name

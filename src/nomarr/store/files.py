@@ -1,0 +1,638 @@
+"""The files of the libraries: what is known about each, and what is still to be done with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from nomarr.errors import NotFound
+from nomarr.store import tags
+from nomarr.store.database import Transaction
+
+MISSING_KEPT_MS = 30 * 24 * 3600 * 1000  # an unmounted disk or a holiday costs nothing
+CHUNK = 500  # ids in one statement: far below every limit on parameters
+
+FACTS = (
+    "container",
+    "duration_s",
+    "title",
+    "artist",
+    "album",
+    "album_artist",
+    "genre",
+    "year",
+    "track",
+    "disc",
+)
+COLUMNS = """
+    f.id, f.library_id, l.root_path, f.folder, f.name, f.size, f.mtime_ns,
+    f.container, f.duration_s, f.title, f.artist, f.album, f.album_artist, f.genre, f.year, f.track, f.disc,
+    f.audio_key, f.audio_hash, f.needs_tagging, f.needs_write, f.missing_since, f.set_aside,
+    f.error, f.error_kind, f.attempts, f.not_before, f.priority, f.claim_token, f.claimed_by, f.lease_until,
+    f.suite, f.analyzed_at, f.patches, f.analysis_s,
+    f.written_hash, f.written_at, f.write_error, f.write_failures, f.calibration, f.created_at, f.updated_at
+"""
+FROM = "FROM library_files AS f JOIN libraries AS l ON l.id = f.library_id"
+
+# Nothing that was learned about the old audio may stay, and who listens to it now has lost the file.
+OTHER_AUDIO = """
+    needs_tagging = :needs_tagging, needs_write = FALSE, audio_hash = NULL,
+    suite = NULL, analyzed_at = NULL, patches = NULL, analysis_s = NULL,
+    claim_token = claim_token + 1, claimed_by = NULL, lease_until = NULL
+"""
+SET_ASIDE = "set_aside = TRUE, error = :error, error_kind = :error_kind"
+# A worker that writes tags changes the file under the scan's eyes, and the row right after it.
+UNTOUCHED = """
+    size = :known_size AND mtime_ns = :known_mtime_ns AND (lease_until IS NULL OR lease_until < :now)
+"""
+FRESH_START = "set_aside = FALSE, error = NULL, error_kind = NULL, attempts = 0, not_before = NULL"
+
+
+def join_path(root: str, folder: str, name: str) -> str:
+    """The absolute path of a file from the three parts that a row holds."""
+    return os.path.join(root, folder, name)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a file says about itself."""
+
+    container: str | None = None
+    duration_s: float | None = None
+    title: str | None = None
+    artist: str | None = None
+    album: str | None = None
+    album_artist: str | None = None
+    genre: str | None = None
+    year: int | None = None
+    track: int | None = None
+    disc: int | None = None
+
+
+@dataclass(frozen=True)
+class LibraryFile:
+    """All that is known about a file, but for its tags and scores."""
+
+    id: int
+    library_id: int
+    root_path: str
+    folder: str
+    name: str
+    size: int
+    mtime_ns: int
+    container: str | None
+    duration_s: float | None
+    title: str | None
+    artist: str | None
+    album: str | None
+    album_artist: str | None
+    genre: str | None
+    year: int | None
+    track: int | None
+    disc: int | None
+    audio_key: str | None
+    audio_hash: str | None
+    needs_tagging: bool
+    needs_write: bool
+    missing_since: int | None
+    set_aside: bool
+    error: str | None
+    error_kind: str | None
+    attempts: int
+    not_before: int | None
+    priority: int
+    claim_token: int
+    claimed_by: str | None
+    lease_until: int | None
+    suite: str | None
+    analyzed_at: int | None
+    patches: int | None
+    analysis_s: float | None
+    written_hash: str | None
+    written_at: int | None
+    write_error: str | None
+    write_failures: int
+    calibration: str | None
+    created_at: int
+    updated_at: int
+
+    @property
+    def path(self) -> str:
+        return join_path(self.root_path, self.folder, self.name)
+
+    @property
+    def is_current(self) -> bool:
+        return self.analyzed_at is not None and not self.needs_tagging
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """The little that a scan needs to see whether a file changed."""
+
+    id: int
+    size: int
+    mtime_ns: int
+    missing_since: int | None
+    audio_key: str | None
+    audio_hash: str | None
+    error_kind: str | None
+    analyzed_at: int | None
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A file that a scan found; one with an error is set aside from the start."""
+
+    folder: str
+    name: str
+    size: int
+    mtime_ns: int
+    facts: Facts = Facts()
+    audio_key: str | None = None
+    error: str | None = None
+    error_kind: str | None = None
+
+
+@dataclass(frozen=True)
+class SameAudio:
+    """A file whose audio was heard before and may be that of another."""
+
+    id: int
+    library_id: int
+    root_path: str
+    folder: str
+    name: str
+    audio_hash: str
+    missing_since: int | None
+
+    @property
+    def path(self) -> str:
+        return join_path(self.root_path, self.folder, self.name)
+
+
+@dataclass(frozen=True)
+class QueueDepth:
+    """The queue in numbers, over files that are not missing.
+
+    `pending` and `running` count listening and writing; `completed` counts current analyses, so a file whose
+    results still wait to be written is in both.
+    """
+
+    depth: int
+    pending: int
+    running: int
+    completed: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that could not be analysed or written, and why."""
+
+    file_id: int
+    library_id: int
+    path: str
+    set_aside: bool
+    error: str | None
+    error_kind: str | None
+    write_error: str | None
+    updated_at: int
+
+
+def get(tx: Transaction, file_id: int) -> LibraryFile:
+    row = tx.one(f"SELECT {COLUMNS} {FROM} WHERE f.id = :id", id=file_id)
+    if row is None:
+        raise NotFound(f"File not found: {file_id}")
+    return LibraryFile(**row)
+
+
+def by_path(tx: Transaction, library_id: int, folder: str, name: str) -> LibraryFile | None:
+    row = tx.one(
+        f"SELECT {COLUMNS} {FROM} WHERE f.library_id = :library AND f.folder = :folder AND f.name = :name",
+        library=library_id,
+        folder=folder,
+        name=name,
+    )
+    return None if row is None else LibraryFile(**row)
+
+
+def in_folder(tx: Transaction, library_id: int, folder: str) -> dict[str, KnownFile]:
+    """Name -> file, for one folder without those below it."""
+    rows = tx.all(
+        """
+        SELECT name, id, size, mtime_ns, missing_since, audio_key, audio_hash, error_kind, analyzed_at
+          FROM library_files
+         WHERE library_id = :library AND folder = :folder
+        """,
+        library=library_id,
+        folder=folder,
+    )
+    return {row["name"]: KnownFile(**{k: v for k, v in row.items() if k != "name"}) for row in rows}
+
+
+def folders(tx: Transaction, library_id: int, *, below: str = "") -> Iterator[str]:
+    """Every folder that has rows, in order, from `below` (itself included) downwards; "" is the root."""
+    last = ""
+    condition = "" if below == "" else f"AND {inside('folder')}"
+    comparison = ">="
+    while True:
+        rows = tx.all(
+            f"""
+            SELECT DISTINCT folder
+              FROM library_files
+             WHERE library_id = :library AND folder {comparison} :last {condition}
+             ORDER BY folder
+             LIMIT 1000
+            """,
+            library=library_id,
+            last=last,
+            **({} if below == "" else inside_params(below)),
+        )
+        if not rows:
+            return
+        for row in rows:
+            yield row["folder"]
+        last, comparison = rows[-1]["folder"], ">"
+
+
+def inside(column: str) -> str:
+    """SQL: the folder, or one below it. A range, so that the index on folders serves it ("0" follows "/")."""
+    return f"({column} = :inside OR ({column} >= :inside_low AND {column} < :inside_high))"
+
+
+def inside_params(folder: str) -> dict[str, str]:
+    return {"inside": folder, "inside_low": f"{folder}/", "inside_high": f"{folder}0"}
+
+
+def count(tx: Transaction, library_id: int) -> int:
+    """The files of a library that are not missing."""
+    return int(
+        tx.scalar(
+            "SELECT COUNT(*) FROM library_files WHERE library_id = :library AND missing_since IS NULL",
+            library=library_id,
+        )
+    )
+
+
+def knows_any(tx: Transaction, library_id: int) -> bool:
+    """Whether the library has a file that is not missing."""
+    row = tx.one(
+        "SELECT id FROM library_files WHERE library_id = :library AND missing_since IS NULL LIMIT 1",
+        library=library_id,
+    )
+    return row is not None
+
+
+def insert(tx: Transaction, library_id: int, new: NewFile, *, now: int, needs_tagging: bool = True) -> int | None:
+    """The id of the new row, or None if the path has one already."""
+    names = (*FACTS, "folder", "name", "size", "mtime_ns", "audio_key", "error", "error_kind")
+    file_id: int | None = tx.scalar(
+        f"""
+        INSERT INTO library_files ({", ".join(names)},
+                                   library_id, needs_tagging, set_aside, created_at, updated_at)
+        VALUES ({", ".join(f":{name}" for name in names)}, :library, :needs_tagging, :set_aside, :now, :now)
+        ON CONFLICT (library_id, folder, name) DO NOTHING
+        RETURNING id
+        """,
+        **_clean(new.facts),
+        folder=new.folder,
+        name=new.name,
+        size=new.size,
+        mtime_ns=new.mtime_ns,
+        audio_key=new.audio_key,
+        **_reason(new),
+        library=library_id,
+        needs_tagging=needs_tagging,
+        set_aside=new.error is not None,
+        now=now,
+    )
+    return file_id
+
+
+def update_changed(
+    tx: Transaction,
+    known: KnownFile,
+    new: NewFile,
+    *,
+    now: int,
+    same_audio: bool,
+    needs_tagging: bool = True,
+    needs_write: bool = False,
+) -> bool:
+    """Take over what a changed file says now; False if a worker holds it or changed its row meanwhile.
+
+    With the same audio the analysis stays, and `needs_write` asks for our tags to be written again.
+    With other audio all that was known of the old one goes, and who still listens to it can't finish.
+    """
+    fate = "needs_write = (needs_write OR :needs_write)" if same_audio else OTHER_AUDIO
+    changed = tx.run(
+        f"""
+        UPDATE library_files
+           SET {", ".join(f"{name} = :{name}" for name in FACTS)},
+               size = :size, mtime_ns = :mtime_ns, audio_key = :audio_key, missing_since = NULL,
+               updated_at = :now,
+               {FRESH_START}, {fate}
+         WHERE id = :id AND {UNTOUCHED}
+        """,
+        **_clean(new.facts),
+        **({"needs_write": needs_write} if same_audio else {"needs_tagging": needs_tagging}),
+        audio_key=new.audio_key,
+        **_seen(known, new, now),
+    )
+    if changed and not same_audio:
+        forget_analysis(tx, [known.id])
+    if changed and new.error is not None:
+        tx.run(f"UPDATE library_files SET {SET_ASIDE} WHERE id = :id", id=known.id, **_reason(new))
+    return changed == 1
+
+
+def set_aside_unopened(tx: Transaction, known: KnownFile, new: NewFile, *, now: int) -> bool:
+    """Note why a known file could not be opened; what is known of it stays for when it can be again."""
+    changed = tx.run(
+        f"""
+        UPDATE library_files
+           SET size = :size, mtime_ns = :mtime_ns, missing_since = NULL, updated_at = :now, {SET_ASIDE}
+         WHERE id = :id AND {UNTOUCHED}
+        """,
+        **_seen(known, new, now),
+        **_reason(new),
+    )
+    return changed == 1
+
+
+def mark_missing(tx: Transaction, ids: Sequence[int], now: int) -> int:
+    """Note that the files are gone; their analysis waits for them."""
+    return _run_in_chunks(
+        tx,
+        """
+        UPDATE library_files SET missing_since = :now, updated_at = :now
+         WHERE id IN :ids AND missing_since IS NULL
+        """,
+        ids,
+        now=now,
+    )
+
+
+def mark_folder_missing(tx: Transaction, library_id: int, folder: str, now: int) -> int:
+    """Note that a folder is gone with all files that lay right in it."""
+    return tx.run(
+        """
+        UPDATE library_files SET missing_since = :now, updated_at = :now
+         WHERE library_id = :library AND folder = :folder AND missing_since IS NULL
+        """,
+        library=library_id,
+        folder=folder,
+        now=now,
+    )
+
+
+def mark_present(tx: Transaction, ids: Sequence[int], now: int) -> int:
+    """Note that the files are back, as they were."""
+    return _run_in_chunks(
+        tx,
+        """
+        UPDATE library_files SET missing_since = NULL, updated_at = :now
+         WHERE id IN :ids AND missing_since IS NOT NULL
+        """,
+        ids,
+        now=now,
+    )
+
+
+def purge_missing(tx: Transaction, *, library_id: int, now: int, older_than_ms: int = MISSING_KEPT_MS) -> int:
+    """Forget up to a thousand files that have been missing for long; call again until it answers 0."""
+    rows = tx.all(
+        "SELECT id FROM library_files WHERE missing_since < :before AND library_id = :library LIMIT 1000",
+        before=now - older_than_ms,
+        library=library_id,
+    )
+    return delete(tx, [row["id"] for row in rows])
+
+
+def delete(tx: Transaction, ids: Sequence[int]) -> int:
+    """Forget the files and all that hangs on them."""
+    _run_in_chunks(tx, "DELETE FROM patches.patch_embeddings WHERE file_id IN :ids", ids)
+    return _run_in_chunks(tx, "DELETE FROM library_files WHERE id IN :ids", ids)
+
+
+def find_same_audio(tx: Transaction, audio_key: str, *, limit: int = 20) -> list[SameAudio]:
+    """Analysed files that may hold the same audio; missing ones first, for those can have moved."""
+    rows = tx.all(
+        """
+        SELECT f.id, f.library_id, l.root_path, f.folder, f.name, f.audio_hash, f.missing_since
+          FROM library_files AS f
+          JOIN libraries     AS l ON l.id = f.library_id
+         WHERE f.audio_key = :audio_key
+           AND f.audio_hash IS NOT NULL
+           AND f.analyzed_at IS NOT NULL
+         ORDER BY f.missing_since IS NULL, f.id
+         LIMIT :limit
+        """,
+        audio_key=audio_key,
+        limit=limit,
+    )
+    return [SameAudio(**row) for row in rows]
+
+
+def move(tx: Transaction, file_id: int, new: NewFile, *, library_id: int, now: int, needs_write: bool = False) -> None:
+    """Let a row follow its file to another place; its analysis goes along."""
+    tx.run(
+        f"""
+        UPDATE library_files
+           SET {", ".join(f"{name} = :{name}" for name in FACTS)},
+               library_id = :library, folder = :folder, name = :name, size = :size, mtime_ns = :mtime_ns,
+               missing_since = NULL, not_before = NULL, needs_write = (needs_write OR :needs_write),
+               updated_at = :now
+         WHERE id = :id
+        """,
+        **_clean(new.facts),
+        library=library_id,
+        folder=new.folder,
+        name=new.name,
+        size=new.size,
+        mtime_ns=new.mtime_ns,
+        needs_write=needs_write,
+        now=now,
+        id=file_id,
+    )
+
+
+def move_all(tx: Transaction, *, from_library: int, into_library: int, prefix: str, now: int) -> int:
+    """Hand all files of a library to a wider one, their folders prefixed."""
+    return tx.run(
+        """
+        UPDATE library_files
+           SET library_id = :into,
+               folder     = CASE WHEN :prefix = '' THEN folder
+                                 WHEN folder  = '' THEN :prefix
+                                 ELSE :prefix || '/' || folder END,
+               updated_at = :now
+         WHERE library_id = :old
+        """,
+        into=into_library,
+        old=from_library,
+        prefix=prefix,
+        now=now,
+    )
+
+
+def copy_analysis(tx: Transaction, *, source_id: int, target_id: int, now: int, tags_are_in_file: bool = False) -> None:
+    """Give a file the analysis of another with the same audio; it then needs no listening.
+
+    With `tags_are_in_file` it carries the source's written tags already, so nothing is to be written either.
+    """
+    forget_analysis(tx, [target_id])
+    for table, columns in (
+        ("file_scores", "pack_id, scores, spreads"),
+        ("embeddings", "backbone, fingerprint, mean"),
+        ("patches.patch_embeddings", "backbone, fingerprint, size, patches"),
+    ):
+        tx.run(
+            f"""
+            INSERT INTO {table} (file_id, {columns})
+            SELECT :target, {columns} FROM {table} WHERE file_id = :source
+            """,
+            source=source_id,
+            target=target_id,
+        )
+    tx.run(
+        f"""
+        UPDATE library_files
+           SET (suite, analyzed_at, patches, analysis_s, audio_hash, calibration, written_hash)
+             = (SELECT s.suite, s.analyzed_at, s.patches, s.analysis_s, s.audio_hash,
+                       CASE WHEN :in_file THEN s.calibration  END,
+                       CASE WHEN :in_file THEN s.written_hash END
+                  FROM library_files AS s WHERE s.id = :source),
+               needs_tagging = FALSE, needs_write = :needs_write, updated_at = :now,
+               {FRESH_START}
+         WHERE id = :target
+        """,
+        source=source_id,
+        target=target_id,
+        in_file=tags_are_in_file,
+        needs_write=not tags_are_in_file,
+        now=now,
+    )
+    tags.replace_written(tx, target_id, tags.written(tx, source_id) if tags_are_in_file else {})
+
+
+def forget_analysis(tx: Transaction, ids: Sequence[int]) -> None:
+    """Remove scores and embeddings."""
+    for table in ("file_scores", "embeddings", "patches.patch_embeddings"):
+        _run_in_chunks(tx, f"DELETE FROM {table} WHERE file_id IN :ids", ids)
+
+
+def request_analysis(tx: Transaction, ids: Sequence[int], *, force: bool = False, priority: int = 0, now: int) -> int:
+    """Have the files listened to: those without a current analysis, with `force` all. Says how many.
+
+    What went wrong before is forgotten, so that each gets all its attempts again.
+    """
+    return _run_in_chunks(
+        tx,
+        f"""
+        UPDATE library_files
+           SET needs_tagging = TRUE, updated_at = :now, {FRESH_START},
+               priority = CASE WHEN priority < :priority THEN :priority ELSE priority END
+         WHERE id IN :ids
+           AND missing_since IS NULL
+           {"" if force else "AND (needs_tagging OR analyzed_at IS NULL)"}
+        """,
+        ids,
+        priority=priority,
+        now=now,
+    )
+
+
+def request_write(tx: Transaction, ids: Sequence[int], *, now: int) -> int:
+    """Have the stored results of the files written (again)."""
+    return _run_in_chunks(
+        tx,
+        """
+        UPDATE library_files
+           SET needs_write = TRUE, write_error = NULL, write_failures = 0, not_before = NULL,
+               updated_at = :now
+         WHERE id IN :ids AND analyzed_at IS NOT NULL
+        """,
+        ids,
+        now=now,
+    )
+
+
+def retry(tx: Transaction, ids: Sequence[int] | None = None, *, now: int) -> int:
+    """Give files with problems another chance, all of them if `ids` is None; says how many."""
+    sql = f"""
+        UPDATE library_files
+           SET {FRESH_START}, write_error = NULL, write_failures = 0, updated_at = :now
+         WHERE (set_aside OR write_error IS NOT NULL)
+        """
+    if ids is None:
+        return tx.run(sql, now=now)
+    return _run_in_chunks(tx, f"{sql} AND id IN :ids", ids, now=now)
+
+
+def problems(tx: Transaction, limit: int, offset: int = 0) -> list[Problem]:
+    """Files that were set aside or could not be written, by id; missing ones left out."""
+    rows = tx.all(
+        f"""
+        SELECT f.id AS file_id, f.library_id, l.root_path, f.folder, f.name,
+               f.set_aside, f.error, f.error_kind, f.write_error, f.updated_at
+          {FROM}
+         WHERE (f.set_aside OR f.write_error IS NOT NULL)
+           AND f.missing_since IS NULL
+         ORDER BY f.id
+         LIMIT :limit OFFSET :offset
+        """,
+        limit=limit,
+        offset=offset,
+    )
+    parts = ("root_path", "folder", "name")
+    return [
+        Problem(path=join_path(*(row[p] for p in parts)), **{k: v for k, v in row.items() if k not in parts})
+        for row in rows
+    ]
+
+
+def queue_depth(tx: Transaction, *, library_id: int | None = None, now: int) -> QueueDepth:
+    """The queue of one library, or of all enabled ones."""
+    condition = "l.is_enabled" if library_id is None else "l.id = :library"
+    row = tx.one(
+        f"""
+        SELECT COUNT(*) FILTER (WHERE NOT set_aside AND (needs_tagging OR needs_write)
+                                  AND (lease_until IS NULL OR lease_until < :now))             AS pending,
+               COUNT(*) FILTER (WHERE NOT set_aside AND (needs_tagging OR needs_write)
+                                  AND lease_until >= :now)                                     AS running,
+               COUNT(*) FILTER (WHERE NOT set_aside AND NOT needs_tagging
+                                  AND analyzed_at IS NOT NULL)                                 AS completed,
+               COUNT(*) FILTER (WHERE set_aside)                                               AS errors
+          {FROM}
+         WHERE f.missing_since IS NULL AND {condition}
+        """,
+        now=now,
+        **({} if library_id is None else {"library": library_id}),
+    )
+    assert row is not None  # noqa: S101 (an aggregate always has a row)
+    return QueueDepth(depth=row["pending"] + row["running"], **row)
+
+
+def _seen(known: KnownFile, new: NewFile, now: int) -> dict[str, object]:
+    return {
+        "id": known.id,
+        "size": new.size,
+        "mtime_ns": new.mtime_ns,
+        "known_size": known.size,
+        "known_mtime_ns": known.mtime_ns,
+        "now": now,
+    }
+
+
+def _reason(new: NewFile) -> dict[str, object]:
+    return {"error": new.error, "error_kind": new.error_kind}
+
+
+def _clean(facts: Facts) -> dict[str, object]:
+    return {name: tags.clean(value) for name, value in asdict(facts).items()}
+
+
+def _run_in_chunks(tx: Transaction, sql: str, ids: Sequence[int], **params: object) -> int:
+    return sum(tx.run(sql, ids=list(ids[i : i + CHUNK]), **params) for i in range(0, len(ids), CHUNK))

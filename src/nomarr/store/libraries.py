@@ -1,0 +1,319 @@
+"""Libraries: folders of music that belong together, none of which lies inside another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nomarr.errors import Conflict, InvalidInput, NotFound, printable
+from nomarr.store import files
+from nomarr.store.database import Transaction
+
+SCAN_SILENT_MS = 60_000  # a running scan says so every few seconds; after this it died
+WRITE_MODES = ("native", "moods", "none")
+UNCHANGED: Any = object()  # None means something for some of the columns
+
+COLUMNS = """
+    id, name, root_path, is_enabled, origin, file_write_mode, watch_mode, created_at, updated_at,
+    scan_started_at, scan_finished_at, scan_heartbeat_at, scan_error, scan_owner
+"""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library; `origin` says whether a person made it or tagging a path did."""
+
+    id: int
+    name: str
+    root_path: str
+    is_enabled: bool
+    origin: str
+    file_write_mode: str | None
+    watch_mode: str
+    created_at: int
+    updated_at: int
+    scan_started_at: int | None
+    scan_finished_at: int | None
+    scan_heartbeat_at: int | None
+    scan_error: str | None
+    scan_owner: str | None
+
+    @property
+    def scan_status(self) -> str:
+        """`scanning`, `failed`, `complete` or `never`."""
+        if self.scan_owner is not None:
+            return "scanning"
+        if self.scan_error is not None:
+            return "failed"
+        return "never" if self.scan_finished_at is None else "complete"
+
+
+@dataclass(frozen=True)
+class LibraryStats:
+    """What the enabled libraries hold, missing files left out."""
+
+    total_files: int
+    unique_artists: int
+    unique_albums: int
+    total_duration_seconds: float
+
+
+@dataclass(frozen=True)
+class LibraryCounts:
+    """The files of one library, missing ones left out, and those whose analysis is current."""
+
+    library_id: int
+    file_count: int
+    tagged_count: int
+    missing_count: int
+
+
+def create(
+    tx: Transaction,
+    *,
+    name: str,
+    root_path: str | os.PathLike[str],
+    now: int,
+    origin: str = "user",
+    is_enabled: bool = True,
+    file_write_mode: str | None = None,
+) -> Library:
+    """A new library. Conflict if its name is taken or its folder overlaps another library's."""
+    root = _clean_root(root_path)
+    _check(name=name, root=root, file_write_mode=file_write_mode, beside=list_all(tx))
+    library_id = tx.scalar(
+        """
+        INSERT INTO libraries (name, root_path, is_enabled, origin, file_write_mode, created_at, updated_at)
+        VALUES (:name, :root, :is_enabled, :origin, :file_write_mode, :now, :now)
+        RETURNING id
+        """,
+        name=name,
+        root=root,
+        is_enabled=is_enabled,
+        origin=origin,
+        file_write_mode=file_write_mode,
+        now=now,
+    )
+    return get(tx, library_id)
+
+
+def list_all(tx: Transaction, *, enabled_only: bool = False) -> list[Library]:
+    condition = "WHERE is_enabled" if enabled_only else ""
+    return [Library(**row) for row in tx.all(f"SELECT {COLUMNS} FROM libraries {condition} ORDER BY id")]
+
+
+def get(tx: Transaction, library_id: int) -> Library:
+    row = tx.one(f"SELECT {COLUMNS} FROM libraries WHERE id = :id", id=library_id)
+    if row is None:
+        raise NotFound(f"Library not found: {library_id}")
+    return Library(**row)
+
+
+def update(
+    tx: Transaction,
+    library_id: int,
+    *,
+    now: int,
+    name: str = UNCHANGED,
+    root_path: str | os.PathLike[str] = UNCHANGED,
+    is_enabled: bool = UNCHANGED,
+    file_write_mode: str | None = UNCHANGED,
+    watch_mode: str = UNCHANGED,
+) -> Library:
+    """The library with what was given changed. Moving its root keeps all files by their relative paths."""
+    old = get(tx, library_id)
+    new: dict[str, Any] = {
+        "name": old.name if name is UNCHANGED else name,
+        "root": old.root_path if root_path is UNCHANGED else _clean_root(root_path),
+        "file_write_mode": old.file_write_mode if file_write_mode is UNCHANGED else file_write_mode,
+    }
+    others = [library for library in list_all(tx) if library.id != library_id]
+    _check(**new, beside=others)
+    tx.run(
+        """
+        UPDATE libraries
+           SET name = :name, root_path = :root, is_enabled = :is_enabled,
+               file_write_mode = :file_write_mode, watch_mode = :watch_mode, updated_at = :now
+         WHERE id = :id
+        """,
+        id=library_id,
+        is_enabled=old.is_enabled if is_enabled is UNCHANGED else is_enabled,
+        watch_mode=old.watch_mode if watch_mode is UNCHANGED else watch_mode,
+        now=now,
+        **new,
+    )
+    return get(tx, library_id)
+
+
+def delete(tx: Transaction, library_id: int) -> None:
+    """Forget the library and all that is known about its files; the files themselves stay untouched."""
+    tx.run(
+        """
+        DELETE FROM patches.patch_embeddings
+         WHERE file_id IN (SELECT id FROM library_files WHERE library_id = :id)
+        """,
+        id=library_id,
+    )
+    if tx.run("DELETE FROM libraries WHERE id = :id", id=library_id) != 1:
+        raise NotFound(f"Library not found: {library_id}")
+
+
+def containing(tx: Transaction, path: str | os.PathLike[str]) -> Library | None:
+    """The library that the path lies in, after resolving links; None if in no library."""
+    resolved = Path(os.path.realpath(path))
+    for library in list_all(tx):
+        if resolved.is_relative_to(os.path.realpath(library.root_path)):
+            return library
+    return None
+
+
+def widen(
+    tx: Transaction, *, into_root: str | os.PathLike[str], libraries: Sequence[Library], name: str, now: int
+) -> Library:
+    """One library in place of several that tagging made inside its root; every file keeps its analysis."""
+    root = _clean_root(into_root)
+    prefixes = {library.id: _relative(library, root) for library in libraries}
+    others = [library for library in list_all(tx) if library.id not in prefixes]
+    _check(name=name, root=root, file_write_mode=None, beside=others)
+    # Names and roots are unique: the old ones step aside until their files have moved.
+    for library in libraries:
+        tx.run(
+            "UPDATE libraries SET name = :aside, root_path = :aside WHERE id = :id",
+            aside=f"\n{library.id}",
+            id=library.id,
+        )
+    modes = {library.file_write_mode for library in libraries}
+    wide = create(
+        tx,
+        name=name,
+        root_path=root,
+        now=now,
+        origin="tag",
+        file_write_mode=modes.pop() if len(modes) == 1 else None,
+    )
+    for library_id, prefix in prefixes.items():
+        files.move_all(tx, from_library=library_id, into_library=wide.id, prefix=prefix, now=now)
+        tx.run("DELETE FROM libraries WHERE id = :id", id=library_id)
+    return wide
+
+
+def stats(tx: Transaction) -> LibraryStats:
+    """Numbers over the enabled libraries. An album is its album artist (else artist) and its title."""
+    row = tx.one(
+        """
+        SELECT COUNT(*)                        AS total_files,
+               COUNT(DISTINCT artist)          AS unique_artists,
+               COALESCE(SUM(f.duration_s), 0)  AS total_duration_seconds,
+               (SELECT COUNT(*)
+                  FROM (SELECT DISTINCT COALESCE(a.album_artist, a.artist), a.album
+                          FROM library_files AS a
+                          JOIN libraries     AS b ON b.id = a.library_id
+                         WHERE b.is_enabled AND a.missing_since IS NULL AND a.album IS NOT NULL) AS albums
+               )                               AS unique_albums
+          FROM library_files AS f
+          JOIN libraries     AS l ON l.id = f.library_id
+         WHERE l.is_enabled AND f.missing_since IS NULL
+        """
+    )
+    assert row is not None  # noqa: S101 (an aggregate always has a row)
+    return LibraryStats(**row)
+
+
+def counts(tx: Transaction) -> dict[int, LibraryCounts]:
+    """Library id -> how many files it has; libraries without files are not in it."""
+    rows = tx.all(
+        """
+        SELECT library_id,
+               COUNT(*) FILTER (WHERE missing_since IS NULL)      AS file_count,
+               COUNT(*) FILTER (WHERE missing_since IS NULL
+                                  AND analyzed_at IS NOT NULL
+                                  AND NOT needs_tagging)          AS tagged_count,
+               COUNT(*) FILTER (WHERE missing_since IS NOT NULL)  AS missing_count
+          FROM library_files
+         GROUP BY library_id
+        """
+    )
+    return {row["library_id"]: LibraryCounts(**row) for row in rows}
+
+
+def begin_scan(tx: Transaction, library_id: int, *, owner: str, now: int) -> None:
+    """Mark the library as being scanned by this owner; Conflict while another scan is alive."""
+    begun = tx.run(
+        """
+        UPDATE libraries
+           SET scan_owner = :owner, scan_started_at = :now, scan_heartbeat_at = :now,
+               scan_finished_at = NULL, scan_error = NULL
+         WHERE id = :id
+           AND (scan_owner IS NULL OR scan_heartbeat_at IS NULL OR scan_heartbeat_at < :silent_since)
+        """,
+        id=library_id,
+        owner=owner,
+        now=now,
+        silent_since=now - SCAN_SILENT_MS,
+    )
+    if begun != 1:
+        raise Conflict(f"A scan of library {get(tx, library_id).name} is already running")
+
+
+def renew_scan(tx: Transaction, library_id: int, *, owner: str, now: int) -> None:
+    """Say that the scan is alive; Conflict if another scan took over in the meantime."""
+    renewed = tx.run(
+        "UPDATE libraries SET scan_heartbeat_at = :now WHERE id = :id AND scan_owner = :owner",
+        id=library_id,
+        owner=owner,
+        now=now,
+    )
+    if renewed != 1:
+        raise Conflict(f"Another scan of library {library_id} took over, or the library was removed")
+
+
+def end_scan(tx: Transaction, library_id: int, *, owner: str, now: int, error: str | None = None) -> None:
+    """Take the mark away; harmless if another scan took over."""
+    tx.run(
+        """
+        UPDATE libraries
+           SET scan_owner = NULL, scan_heartbeat_at = NULL, scan_finished_at = :now, scan_error = :error
+         WHERE id = :id AND scan_owner = :owner
+        """,
+        id=library_id,
+        owner=owner,
+        now=now,
+        error=error,
+    )
+
+
+def _clean_root(root_path: str | os.PathLike[str]) -> str:
+    root = os.path.abspath(os.fspath(root_path))
+    try:
+        root.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{printable(root)}: a library's folder needs a name in valid UTF-8") from error
+    return root
+
+
+def _check(*, name: str, root: str, file_write_mode: str | None, beside: Sequence[Library]) -> None:
+    if not name.strip():
+        raise InvalidInput("A library needs a name")
+    if file_write_mode is not None and file_write_mode not in WRITE_MODES:
+        raise InvalidInput(f"file_write_mode: must be one of {', '.join(WRITE_MODES)}")
+    resolved = Path(os.path.realpath(root))
+    for other in beside:
+        other_root = os.path.realpath(other.root_path)
+        if resolved.is_relative_to(other_root) or Path(other_root).is_relative_to(resolved):
+            raise Conflict(f"{printable(root)} overlaps library {other.name} ({printable(other.root_path)})")
+        if other.name == name:
+            raise Conflict(f"There is already a library named {name}")
+
+
+def _relative(library: Library, root: str) -> str:
+    """The library's folder as seen from the wider root, "" for the root itself."""
+    old, new = os.path.realpath(library.root_path), os.path.realpath(root)
+    if library.origin != "tag":
+        raise Conflict(f"Library {library.name} was made by hand and stays as it is")
+    if not Path(old).is_relative_to(new):
+        raise Conflict(f"Library {library.name} ({printable(old)}) does not lie inside {printable(root)}")
+    relative = os.path.relpath(old, new)
+    return "" if relative == "." else relative

@@ -1,0 +1,201 @@
+"""One run over a part of the files: what is left, what was done since it began, and what it should take up again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nomarr.store.claims import READY, Scope, within
+from nomarr.store.database import Transaction
+from nomarr.store.files import FROM, join_path
+
+LOW_PRIORITY = -10  # behind everything new
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """`ready` files wait for a worker, `running` ones are in somebody's hands."""
+
+    ready: int
+    running: int
+
+    @property
+    def total(self) -> int:
+        return self.ready + self.running
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one file in a run."""
+
+    file_id: int
+    path: str
+    artist: str | None
+    title: str | None
+    analyzed_at: int | None
+    written_at: int | None
+    error: str | None
+    updated_at: int
+
+
+def remaining(tx: Transaction, scopes: Sequence[Scope], *, now: int, listen_only: bool = False) -> Remaining:
+    condition, params = _any_of(scopes)
+    ready = f"{READY} AND f.needs_tagging" if listen_only else READY
+    row = tx.one(
+        f"""
+        SELECT COUNT(*) FILTER (WHERE {ready})                AS ready,
+               COUNT(*) FILTER (WHERE f.lease_until >= :now)  AS running
+          {FROM}
+         WHERE {condition}
+        """,
+        now=now,
+        **params,
+    )
+    assert row is not None  # noqa: S101 (an aggregate always has a row)
+    return Remaining(**row)
+
+
+def results(tx: Transaction, scopes: Sequence[Scope], *, since: int, limit: int = 100_000) -> list[Result]:
+    """Files that were finished, written or set aside at or after `since`, in that order."""
+    condition, params = _any_of(scopes)
+    rows = tx.all(
+        f"""
+        SELECT f.id AS file_id, l.root_path, f.folder, f.name, f.artist, f.title, f.analyzed_at, f.written_at,
+               COALESCE(f.error, f.write_error) AS error, f.updated_at
+          {FROM}
+         WHERE {condition}
+           AND f.updated_at >= :since
+           AND f.lease_until IS NULL
+           AND f.missing_since IS NULL
+           AND (f.analyzed_at >= :since OR f.written_at >= :since OR f.error IS NOT NULL OR f.write_error IS NOT NULL)
+         ORDER BY f.updated_at, f.id
+         LIMIT :limit
+        """,
+        since=since,
+        limit=limit,
+        **params,
+    )
+    return [_result(row) for row in rows]
+
+
+def troubled(tx: Transaction, scopes: Sequence[Scope], *, limit: int) -> tuple[int, list[Result]]:
+    """How many files in scope have a problem, and the first of them."""
+    condition, params = _any_of(scopes)
+    where = f"""
+         WHERE {condition}
+           AND f.missing_since IS NULL
+           AND (f.error IS NOT NULL OR (f.needs_write AND f.write_error IS NOT NULL))
+    """
+    count = tx.scalar(f"SELECT COUNT(*) {FROM} {where}", **params)
+    rows = tx.all(
+        f"""
+        SELECT f.id AS file_id, l.root_path, f.folder, f.name, f.artist, f.title, f.analyzed_at, f.written_at,
+               COALESCE(f.error, f.write_error) AS error, f.updated_at
+          {FROM} {where}
+         ORDER BY f.folder, f.name
+         LIMIT :limit
+        """,
+        limit=limit,
+        **params,
+    )
+    return int(count), [_result(row) for row in rows]
+
+
+def analysed(tx: Transaction, scopes: Sequence[Scope], *, after: int = 0, limit: int = 500) -> list[Result]:
+    """Files in scope with a current analysis, by id, a page after `after`."""
+    condition, params = _any_of(scopes)
+    rows = tx.all(
+        f"""
+        SELECT f.id AS file_id, l.root_path, f.folder, f.name, f.artist, f.title, f.analyzed_at, f.written_at,
+               f.error, f.updated_at
+          {FROM}
+         WHERE {condition}
+           AND f.id > :after
+           AND f.analyzed_at IS NOT NULL AND NOT f.needs_tagging AND f.missing_since IS NULL
+         ORDER BY f.id
+         LIMIT :limit
+        """,
+        after=after,
+        limit=limit,
+        **params,
+    )
+    return [_result(row) for row in rows]
+
+
+def take_up_again(tx: Transaction, scopes: Sequence[Scope], *, now: int) -> int:
+    """Has results written that are not in their files: failed, put off, or taken out by `untag`."""
+    return _change(
+        tx,
+        scopes,
+        "needs_write = TRUE, not_before = NULL, write_error = NULL, write_failures = 0",
+        "analyzed_at IS NOT NULL AND (needs_write OR written_hash IS NULL)",
+        now=now,
+    ) + _change(tx, scopes, "not_before = NULL", "needs_tagging AND not_before IS NOT NULL AND NOT set_aside", now=now)
+
+
+def renew_suite(tx: Transaction, suite: str, scopes: Sequence[Scope] = (), *, now: int) -> int:
+    """Has everything listened to again, behind all new music, that was analysed with other models."""
+    return _change(
+        tx,
+        scopes,
+        "needs_tagging = TRUE, priority = :low, attempts = 0",
+        "suite <> :suite AND NOT needs_tagging AND NOT set_aside",
+        now=now,
+        suite=suite,
+        low=LOW_PRIORITY,
+    )
+
+
+def forget_write(tx: Transaction, file_id: int, *, size: int, mtime_ns: int, now: int) -> None:
+    """Notes that our tags were taken out of the file, so that a scan does not miss them there."""
+    tx.run("DELETE FROM written_tags WHERE file_id = :id", id=file_id)
+    tx.run(
+        """
+        UPDATE library_files
+           SET written_hash = NULL, written_at = NULL, needs_write = FALSE, write_error = NULL,
+               size = :size, mtime_ns = :mtime_ns, updated_at = :now
+         WHERE id = :id
+        """,
+        id=file_id,
+        size=size,
+        mtime_ns=mtime_ns,
+        now=now,
+    )
+
+
+def _change(
+    tx: Transaction, scopes: Sequence[Scope], assignments: str, condition: str, *, now: int, **more: Any
+) -> int:
+    chosen, params = _any_of(scopes)
+    return tx.run(
+        f"""
+        UPDATE library_files
+           SET {assignments}, updated_at = :now
+         WHERE id IN (SELECT f.id {FROM} WHERE {chosen} AND f.missing_since IS NULL AND f.lease_until IS NULL)
+           AND {condition}
+        """,
+        now=now,
+        **more,
+        **params,
+    )
+
+
+def _any_of(scopes: Sequence[Scope]) -> tuple[str, dict[str, Any]]:
+    """SQL for files in any of the scopes; without a scope, in any enabled library."""
+    if not scopes:
+        return "l.is_enabled", {}
+    parts: list[str] = []
+    params: dict[str, Any] = {}
+    for number, scope in enumerate(scopes):
+        condition, own = within(scope)
+        parts.append("(" + re.sub(r":(\w+)", rf":s{number}_\1", condition) + ")")
+        params.update({f"s{number}_{name}": value for name, value in own.items()})
+    return f"({' OR '.join(parts)})", params
+
+
+def _result(row: Any) -> Result:
+    facts = dict(row)
+    path = join_path(facts.pop("root_path"), facts.pop("folder"), facts.pop("name"))
+    return Result(path=path, **facts)

@@ -1,0 +1,234 @@
+"""Head scores as vectors, one row per track and pack, and the embeddings they came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nomarr.scores import Embedding, PackScores
+from nomarr.store.database import Transaction
+
+CHUNK = 10_000  # rows at a time: a few MB
+FLOAT32, FLOAT16 = np.dtype("<f4"), np.dtype("<f2")  # the bytes are the same on every machine
+
+
+def save(tx: Transaction, file_id: int, scores: PackScores) -> None:
+    """Store the scores in place of those of any other version of the same pack."""
+    pack_id = _pack_id(tx, scores)
+    tx.run(
+        """
+        DELETE FROM file_scores
+         WHERE file_id = :file_id
+           AND pack_id IN (SELECT id FROM score_packs WHERE pack = :pack AND id <> :pack_id)
+        """,
+        file_id=file_id,
+        pack=scores.pack,
+        pack_id=pack_id,
+    )
+    tx.run(
+        """
+        INSERT INTO file_scores (file_id, pack_id, scores, spreads)
+        VALUES (:file_id, :pack_id, :scores, :spreads)
+        ON CONFLICT (file_id, pack_id) DO UPDATE SET scores = excluded.scores, spreads = excluded.spreads
+        """,
+        file_id=file_id,
+        pack_id=pack_id,
+        scores=_vector(scores.values, len(scores.heads)),
+        spreads=_vector(scores.spreads, len(scores.heads)),
+    )
+
+
+def load(tx: Transaction, file_id: int) -> list[PackScores]:
+    """All scores of a file, one entry per pack."""
+    rows = tx.all(
+        """
+        SELECT p.pack, p.fingerprint, p.heads, s.scores, s.spreads
+          FROM file_scores AS s
+          JOIN score_packs AS p ON p.id = s.pack_id
+         WHERE s.file_id = :file_id
+         ORDER BY p.pack
+        """,
+        file_id=file_id,
+    )
+    return [
+        PackScores(
+            pack=row["pack"],
+            fingerprint=row["fingerprint"],
+            heads=tuple(json.loads(row["heads"])),
+            values=_array(row["scores"]),
+            spreads=_array(row["spreads"]),
+        )
+        for row in rows
+    ]
+
+
+def packs(tx: Transaction) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Pack, fingerprint and heads of all that scores were ever stored for, the newest last."""
+    rows = tx.all("SELECT pack, fingerprint, heads FROM score_packs ORDER BY id")
+    return [(row["pack"], row["fingerprint"], tuple(json.loads(row["heads"]))) for row in rows]
+
+
+def chunks(
+    tx: Transaction, pack: str, fingerprint: str, *, library_id: int | None = None, size: int = CHUNK
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """The matrix piece by piece: file ids, int64[n <= size], and scores, float32[n, heads]."""
+    known = _pack(tx, pack, fingerprint)
+    if known is None:
+        return
+    after = 0
+    while True:
+        rows = tx.tuples(
+            f"""
+            SELECT s.file_id, s.scores
+              FROM file_scores   AS s
+              JOIN library_files AS f ON f.id = s.file_id
+             WHERE s.pack_id = :pack_id AND s.file_id > :after AND {_counted(library_id)}
+             ORDER BY s.file_id
+             LIMIT :size
+            """,
+            pack_id=known[0],
+            after=after,
+            size=size,
+            **_library(library_id),
+        )
+        if not rows:
+            return
+        ids, blobs = zip(*rows, strict=True)
+        yield np.array(ids, dtype=np.int64), _array(b"".join(blobs)).reshape(len(ids), known[1])
+        after = ids[-1]
+
+
+def matrix(
+    tx: Transaction, pack: str, fingerprint: str, *, library_id: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """File ids, int64[n], and scores, float32[n, heads], of all files that are not missing, by id."""
+    known = _pack(tx, pack, fingerprint)
+    heads = 0 if known is None else known[1]
+    total = 0 if known is None else _count(tx, known[0], library_id)
+    ids, values = np.empty(total, dtype=np.int64), np.empty((total, heads), dtype=np.float32)
+    at = 0
+    for some_ids, some_values in chunks(tx, pack, fingerprint, library_id=library_id):
+        ids[at : at + len(some_ids)], values[at : at + len(some_ids)] = some_ids, some_values
+        at += len(some_ids)
+    return ids, values
+
+
+def save_embedding(tx: Transaction, file_id: int, embedding: Embedding) -> None:
+    """Store the mean, and the patches in the database beside."""
+    tx.run(
+        """
+        INSERT INTO embeddings (file_id, backbone, fingerprint, mean)
+        VALUES (:file_id, :backbone, :fingerprint, :mean)
+        ON CONFLICT (file_id, backbone) DO UPDATE SET fingerprint = excluded.fingerprint, mean = excluded.mean
+        """,
+        file_id=file_id,
+        backbone=embedding.backbone,
+        fingerprint=embedding.fingerprint,
+        mean=np.ascontiguousarray(embedding.mean, dtype=FLOAT32).tobytes(),
+    )
+    tx.run(
+        """
+        INSERT INTO patches.patch_embeddings (file_id, backbone, fingerprint, size, patches)
+        VALUES (:file_id, :backbone, :fingerprint, :size, :patches)
+        ON CONFLICT (file_id, backbone)
+        DO UPDATE SET fingerprint = excluded.fingerprint, size = excluded.size, patches = excluded.patches
+        """,
+        file_id=file_id,
+        backbone=embedding.backbone,
+        fingerprint=embedding.fingerprint,
+        size=embedding.patches.shape[1],
+        patches=np.ascontiguousarray(embedding.patches, dtype=FLOAT16).tobytes(),
+    )
+
+
+def load_embedding(tx: Transaction, file_id: int, backbone: str) -> Embedding | None:
+    """The embedding, or None. Without patches if those were lost: a power cut can part the two databases."""
+    row = tx.one(
+        """
+        SELECT e.fingerprint, e.mean, p.patches
+          FROM embeddings AS e
+          LEFT JOIN patches.patch_embeddings AS p
+            ON p.file_id = e.file_id AND p.backbone = e.backbone AND p.fingerprint = e.fingerprint
+         WHERE e.file_id = :file_id AND e.backbone = :backbone
+        """,
+        file_id=file_id,
+        backbone=backbone,
+    )
+    if row is None:
+        return None
+    mean = _array(row["mean"])
+    return Embedding(
+        backbone=backbone,
+        fingerprint=row["fingerprint"],
+        mean=mean,
+        patches=np.frombuffer(row["patches"] or b"", dtype=FLOAT16).astype(np.float16).reshape(-1, len(mean)),
+    )
+
+
+def _pack_id(tx: Transaction, scores: PackScores) -> int:
+    known = tx.one(
+        "SELECT id, heads FROM score_packs WHERE pack = :pack AND fingerprint = :fingerprint",
+        pack=scores.pack,
+        fingerprint=scores.fingerprint,
+    )
+    if known is None:
+        tx.run(
+            """
+            INSERT INTO score_packs (pack, fingerprint, heads) VALUES (:pack, :fingerprint, :heads)
+            ON CONFLICT (pack, fingerprint) DO NOTHING
+            """,
+            pack=scores.pack,
+            fingerprint=scores.fingerprint,
+            heads=json.dumps(scores.heads),
+        )
+        return _pack_id(tx, scores)
+    if tuple(json.loads(known["heads"])) != scores.heads:
+        raise ValueError(f"pack {scores.pack} has other heads than its fingerprint {scores.fingerprint} stands for")
+    return int(known["id"])
+
+
+def _pack(tx: Transaction, pack: str, fingerprint: str) -> tuple[int, int] | None:
+    """The pack's id and how many heads it has."""
+    row = tx.one(
+        "SELECT id, heads FROM score_packs WHERE pack = :pack AND fingerprint = :fingerprint",
+        pack=pack,
+        fingerprint=fingerprint,
+    )
+    return None if row is None else (row["id"], len(json.loads(row["heads"])))
+
+
+def _count(tx: Transaction, pack_id: int, library_id: int | None) -> int:
+    return int(
+        tx.scalar(
+            f"""
+            SELECT COUNT(*)
+              FROM file_scores   AS s
+              JOIN library_files AS f ON f.id = s.file_id
+             WHERE s.pack_id = :pack_id AND {_counted(library_id)}
+            """,
+            pack_id=pack_id,
+            **_library(library_id),
+        )
+    )
+
+
+def _counted(library_id: int | None) -> str:
+    return "f.missing_since IS NULL" + ("" if library_id is None else " AND f.library_id = :library")
+
+
+def _library(library_id: int | None) -> dict[str, Any]:
+    return {} if library_id is None else {"library": library_id}
+
+
+def _vector(values: NDArray[np.float32], size: int) -> bytes:
+    if values.shape != (size,):
+        raise ValueError(f"expected {size} scores, one per head, not an array of shape {values.shape}")
+    return np.ascontiguousarray(values, dtype=FLOAT32).tobytes()
+
+
+def _array(blob: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(blob, dtype=FLOAT32).astype(np.float32)

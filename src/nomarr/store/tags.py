@@ -1,0 +1,79 @@
+"""Tags by file: the file's own, and what Nomarr last wrote into it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from nomarr.store.database import Transaction
+
+# A row of a PostgreSQL index ends at 2,704 bytes, and a character takes up to four.
+NAME_LIMIT, VALUE_LIMIT = 100, 500
+LARGEST_INTEGER = 2**31 - 1
+
+T = TypeVar("T")
+
+
+def clean(value: T) -> T | str | None:
+    """The value as both databases can hold it: no NUL, lone surrogate, absurd number or empty text."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode() or None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        return None
+    return value
+
+
+def replace_file_tags(tx: Transaction, file_id: int, mapping: Mapping[str, Sequence[str]]) -> None:
+    """Make these the file's own tags. Long values (lyrics) are kept by their beginning."""
+    tx.run("DELETE FROM file_tags WHERE file_id = :id", id=file_id)
+    add_file_tags(tx, {file_id: mapping})
+
+
+def add_file_tags(tx: Transaction, by_file: Mapping[int, Mapping[str, Sequence[str]]]) -> None:
+    """Add the own tags of files that have none yet."""
+    tx.many(
+        "INSERT INTO file_tags (file_id, name, value) VALUES (:file_id, :name, :value)",
+        [
+            {"file_id": file_id, "name": name, "value": value}
+            for file_id, mapping in by_file.items()
+            for name, value in _pairs(mapping)
+        ],
+    )
+
+
+def file_tags(tx: Transaction, file_id: int) -> dict[str, tuple[str, ...]]:
+    """The file's own tags."""
+    rows = tx.all("SELECT name, value FROM file_tags WHERE file_id = :id", id=file_id)
+    names = sorted({row["name"] for row in rows})
+    return {name: tuple(row["value"] for row in rows if row["name"] == name) for name in names}
+
+
+def written(tx: Transaction, file_id: int) -> dict[str, tuple[str, ...]]:
+    """What Nomarr last wrote into the file; empty if it wrote nothing."""
+    rows = tx.all("SELECT name, value_json FROM written_tags WHERE file_id = :id ORDER BY name", id=file_id)
+    return {row["name"]: tuple(json.loads(row["value_json"])) for row in rows}
+
+
+def replace_written(tx: Transaction, file_id: int, mapping: Mapping[str, Sequence[str]]) -> None:
+    """Note what Nomarr has just written into the file."""
+    tx.run("DELETE FROM written_tags WHERE file_id = :id", id=file_id)
+    tx.many(
+        "INSERT INTO written_tags (file_id, name, value_json) VALUES (:file_id, :name, :value_json)",
+        [
+            {"file_id": file_id, "name": name, "value_json": json.dumps(list(values), ensure_ascii=False)}
+            for name, values in mapping.items()
+        ],
+    )
+
+
+def _pairs(mapping: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    pairs = (
+        ((clean(name) or "")[:NAME_LIMIT], (clean(value) or "")[:VALUE_LIMIT])
+        for name, values in mapping.items()
+        for value in values
+    )
+    return list(dict.fromkeys(pair for pair in pairs if all(pair)))

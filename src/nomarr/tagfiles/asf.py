@@ -1,0 +1,67 @@
+"""Our fields in ASF (WMA): Unicode attributes, one for each value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
+
+from mutagen.asf import ASF, BYTEARRAY, GUID
+
+Audio = Any  # mutagen's objects carry no useful types
+
+_open: Callable[..., Audio] = ASF
+
+_NAMES = {
+    "Author": "artist",
+    "WM/AlbumTitle": "album",
+    "WM/PartOfSet": "discnumber",
+    "WM/BeatsPerMinute": "bpm",
+    "WM/Publisher": "label",
+    "WM/SubTitle": "subtitle",
+    "WM/ContentGroupDescription": "grouping",
+    "WM/Writer": "lyricist",
+    "WM/ModifiedBy": "remixer",
+    "WM/OriginalReleaseYear": "originaldate",
+}
+
+
+def load(file: BinaryIO, _kind: str) -> Audio:
+    return _open(file)
+
+
+def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for key, attribute in _attributes(audio):
+        if key.lower().startswith(prefix):
+            name = key.lower().removeprefix(prefix)
+            found[name] = (*found.get(name, ()), str(attribute.value))
+    return found
+
+
+def rewrite(
+    audio: Audio, prefix: str, wanted: Mapping[str, Sequence[str]], file: BinaryIO, _kind: str
+) -> None:
+    audio.tags[:] = [(key, item) for key, item in _attributes(audio) if not key.lower().startswith(prefix)]
+    for name, values in wanted.items():
+        audio.tags[prefix + name] = list(values)
+    file.seek(0)
+    audio.save(file)
+
+
+def foreign(audio: Audio, prefix: str, _file: BinaryIO) -> object:
+    """Every attribute that is not ours, comparable; their order among each other may change."""
+    return sorted(
+        (key, item.TYPE, str(item.language), str(item.stream), repr(item.value))
+        for key, item in _attributes(audio)
+        if not key.lower().startswith(prefix)
+    )
+
+
+def texts(audio: Audio) -> Iterator[tuple[str, list[str]]]:
+    for key, item in _attributes(audio):
+        if item.TYPE not in (BYTEARRAY, GUID):
+            yield _NAMES.get(key, key.removeprefix("WM/")), [str(item.value)]
+
+
+def _attributes(audio: Audio) -> list[tuple[str, Any]]:
+    return list.copy(audio.tags)
