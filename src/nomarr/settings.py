@@ -36,6 +36,7 @@ class Settings(BaseModel):
     file_write_mode: WriteMode = "native"
     library_auto_tag: bool = True
     library_ignore_patterns: tuple[str, ...] = ()
+    log_level: Literal["debug", "info", "warning", "error"] | None = None  # by command: server info, others warning
     lease_s: int = Field(60, ge=5, le=3600)
 
     environment_names: ClassVar[frozenset[str]]
@@ -66,7 +67,6 @@ class Settings(BaseModel):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir.expanduser() / 'nomarr.db'}"
-
 
     def as_environment(self) -> dict[str, str]:
         """These very settings for a process to be started; its own environment must not decide otherwise."""

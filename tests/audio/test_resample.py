@@ -48,14 +48,14 @@ def test_n_samples_give_int_n_r_and_one_more(rate, samples):
 @pytest.mark.parametrize("rate", RATES)
 def test_each_sample_is_a_linear_interpolation_one_input_late(rate):
     sound = varied(rate)[: 3 * rate]
-    assert resampled(rate, sound) == pytest.approx(by_the_formula(sound, rate), abs=1e-5)
+    assert np.abs(resampled(rate, sound) - by_the_formula(sound, rate)).max() < 1e-5
 
 
 @given(rate=st.sampled_from(RATES), cuts=st.lists(st.integers(0, 20000), max_size=20))
 @settings(deadline=None, max_examples=30)
 def test_the_result_does_not_depend_on_how_the_sound_is_cut(rate, cuts):
     sound = np.random.default_rng(1).uniform(-1, 1, 20000).astype(np.float32)
-    assert resampled(rate, *np.split(sound, sorted(cuts))) == pytest.approx(resampled(rate, sound), abs=1e-6)
+    assert np.abs(resampled(rate, *np.split(sound, sorted(cuts))) - resampled(rate, sound)).max() < 1e-6
 
 
 @pytest.mark.parametrize("rate", [8000, 44100, 192000])

@@ -247,6 +247,12 @@ def _is_ours(key: str) -> bool:
     return key.lower().startswith(("nom:", "txxx:nom:", "----:com.apple.itunes:nom:"))
 
 
+def untouched(path: Path) -> tuple[int, ...]:
+    """What changes as soon as somebody writes to the file or puts another in its place."""
+    state = path.stat()
+    return state.st_ino, state.st_size, state.st_mode, state.st_mtime_ns, state.st_ctime_ns
+
+
 def decoded(path: Path) -> str:
     """A checksum of the sound as ffmpeg decodes it."""
     command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:a", "-c:a", "pcm_s16le", "-f", "md5", "-"]

@@ -96,7 +96,7 @@ def test_a_pipe_does_not_hold_anybody_up(tmp_path):
 def test_a_musepack_packet_without_length_holds_nobody_up(copy_of):
     path = copy_of("mpc")
     content = bytearray(path.read_bytes())
-    content[5 + content.index(b"RG") - 3] = 0
+    content[content.index(b"SH") + 2] = 0
     path.write_bytes(content)
     _use(path)
     with pytest.raises(TagsNotSupported, match="packet without length"):

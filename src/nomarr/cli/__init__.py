@@ -20,6 +20,8 @@ import typer  # noqa: E402
 from nomarr import __version__  # noqa: E402
 from nomarr.errors import NomarrError  # noqa: E402
 
+log = logging.getLogger(__name__)
+
 app = typer.Typer(
     name="nomarr",
     help="Listens to your music and writes what it hears into the files, as scores and mood words.",
@@ -59,21 +61,21 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _common(
+    context: typer.Context,
     _show_version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what happens.")] = False,
 ) -> None:
-    from nomarr.settings import unknown_names
+    from nomarr.settings import load_settings, unknown_names
 
-    level = os.environ.get("NOMARR_LOG_LEVEL", "").upper()
+    stays = context.invoked_subcommand in ("serve", "worker")
+    level = load_settings().log_level or ("info" if stays or verbose else "warning")
     logging.basicConfig(
-        level=level if level in logging.getLevelNamesMapping() else logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S",
+        level=level.upper(), format="%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
     )
     for name in unknown_names():
-        logging.getLogger(__name__).warning("the environment variable %s is not known; is it misspelt?", name)
+        log.warning("the environment variable %s is not known; is it misspelt?", name)
 
 
 @app.command()

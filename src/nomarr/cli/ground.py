@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -10,8 +11,10 @@ from rich.console import Console
 from nomarr.errors import Conflict, NotFound, printable
 from nomarr.inference import packs
 from nomarr.inference.catalog import Suite, read_suite
+from nomarr.rescoring import score_new_heads
 from nomarr.settings import Settings
-from nomarr.store import libraries
+from nomarr.store import libraries, runs
+from nomarr.store.claims import Scope
 from nomarr.store.database import Database, Transaction
 from nomarr.store.libraries import Library
 
@@ -31,6 +34,13 @@ def ready_models(settings: Settings, console: Console) -> Suite:
     for problem in suite.problems:
         console.print(f"left out: {problem}", style="yellow", markup=False, soft_wrap=True)
     return suite
+
+
+def renew(db: Database, suite: Suite, scopes: Sequence[Scope] = ()) -> None:
+    """Brings results of other models up to date: new heads at once where possible, all by listening again."""
+    score_new_heads(db, suite)
+    with db.write() as tx:
+        runs.renew_suite(tx, suite.fingerprint, scopes, now=tx.now_ms())
 
 
 def existing(path: Path) -> Path:

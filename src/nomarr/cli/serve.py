@@ -14,10 +14,9 @@ from typing import Any
 import uvicorn
 from rich.console import Console
 
-from nomarr.cli.ground import open_database, ready_models
+from nomarr.cli.ground import open_database, ready_models, renew
 from nomarr.errors import ModelProblem, NomarrError, SettingsError
 from nomarr.settings import Settings, load_settings
-from nomarr.store import runs
 from nomarr.store.claims import Scope
 from nomarr.store.database import Database
 from nomarr.worker.loop import Worker
@@ -37,8 +36,7 @@ def run_serve(*, host: str | None, port: int | None, workers: int | None) -> int
         password = ensure_password(db, settings)
         if password is not None:
             console.print(f"Your password is {password}  (shown this once; it can be changed later)", highlight=False)
-        with db.write() as tx:
-            runs.renew_suite(tx, suite.fingerprint, now=tx.now_ms())
+        renew(db, suite)
         supervisor = Supervisor(settings, db, _count(settings))
         supervisor.start()
         address = f"http://{settings.host}:{listener.getsockname()[1]}"

@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from nomarr.cli.ground import existing, library_for, open_database, ready_models
+from nomarr.cli.ground import existing, library_for, open_database, ready_models, renew
 from nomarr.errors import FileProblem, InvalidInput, TagsNotSupported, UnreadableAudio, printable
 from nomarr.moods.reference import reference_calibrations
 from nomarr.moods.tags import TagValues
@@ -63,11 +63,11 @@ def run_tag(paths: Sequence[Path], *, dry_run: bool, force: bool, workers: int |
         targets = _targets(db, found, settings, is_enabled=not dry_run)
         skipped = _scan(db, targets, settings, force=force)
         scopes = [target.scope for target in targets]
+        renew(db, suite, scopes)
         with db.write() as tx:
-            started = now = tx.now_ms()
-            runs.renew_suite(tx, suite.fingerprint, scopes, now=now)
+            started = tx.now_ms()
             if not dry_run:
-                runs.take_up_again(tx, scopes, now=now)
+                runs.take_up_again(tx, scopes, now=started)
         with db.read() as tx:
             total = runs.remaining(tx, scopes, now=started, listen_only=dry_run).total
         began = time.monotonic()
@@ -81,6 +81,7 @@ def run_tag(paths: Sequence[Path], *, dry_run: bool, force: bool, workers: int |
                 drain=True,
                 listen_only=dry_run,
                 batch=f"tag {started}",
+                log_level="error",  # what goes wrong with a file is said below
             )
             stopped = _watch(db, supervisor, scopes, total=total, since=started, listen_only=dry_run)
             failure = supervisor.failure

@@ -148,6 +148,13 @@ MOODS = (
 )
 
 
+# Exclusion holds both ways: "chill" names "aggressive", so neither is strict where the other is stronger.
+OPPOSITES = {
+    mood.word: {mood.opposite} - {None} | {other.word for other in MOODS if other.opposite == mood.word}
+    for mood in MOODS
+}
+
+
 def strengths(packs: Iterable[PackScores], calibrations: Calibrations) -> dict[str, float]:
     """Mood -> strength, 0..1; without the moods that nothing here can tell."""
     known = {}
@@ -171,10 +178,9 @@ def moods_of(packs: Sequence[PackScores], calibrations: Calibrations) -> Moods:
     """The words for a track, the strongest first. Of two opposites only the stronger can be strict."""
     found = strengths(packs, calibrations)
     ranked = sorted(found, key=lambda word: -found[word])
-    opposite = {mood.word: mood.opposite for mood in MOODS}
 
     def is_strict(word: str) -> bool:
-        return found[word] >= STRICT and found[word] > found.get(opposite[word] or "", 0.0)
+        return found[word] >= STRICT and all(found[word] > found.get(other or "", 0.0) for other in OPPOSITES[word])
 
     return Moods(
         strict=tuple(word for word in ranked if is_strict(word)),

@@ -20,6 +20,8 @@ READY = """
     AND (f.lease_until IS NULL OR f.lease_until < :now)
 """
 FREE = "claimed_by = NULL, lease_until = NULL"
+RAN_OUT = "claimed_by = NULL, lease_until = 0"  # long over: the next claim sees whether it was the third
+ATTEMPT_BACK = "attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END"
 
 
 @dataclass(frozen=True)
@@ -260,10 +262,6 @@ def release_worker(tx: Transaction, worker: str, *, counts: bool = True) -> int:
         """,
         worker=worker,
     )
-
-
-ATTEMPT_BACK = "attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END"
-RAN_OUT = "claimed_by = NULL, lease_until = 0"  # a lease long over: the next claim sees whether it was the third
 
 
 def _choice(tx: Transaction, scope: Scope | None, listen_only: bool) -> tuple[str, dict[str, Any]]:

@@ -275,15 +275,6 @@ def count(tx: Transaction, library_id: int) -> int:
     )
 
 
-def knows_any(tx: Transaction, library_id: int) -> bool:
-    """Whether the library has a file that is not missing."""
-    row = tx.one(
-        "SELECT id FROM library_files WHERE library_id = :library AND missing_since IS NULL LIMIT 1",
-        library=library_id,
-    )
-    return row is not None
-
-
 def insert(tx: Transaction, library_id: int, new: NewFile, *, now: int, needs_tagging: bool = True) -> int | None:
     """The id of the new row, or None if the path has one already."""
     names = (*FACTS, "folder", "name", "size", "mtime_ns", "audio_key", "error", "error_kind")

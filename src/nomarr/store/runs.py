@@ -148,6 +148,24 @@ def renew_suite(tx: Transaction, suite: str, scopes: Sequence[Scope] = (), *, no
     )
 
 
+def heard_by_others(tx: Transaction, suite: str, *, after: int, limit: int) -> list[int]:
+    """Files whose current analysis comes from other models, by id, a page after `after`."""
+    rows = tx.all(
+        """
+        SELECT id
+          FROM library_files
+         WHERE id > :after
+           AND suite <> :suite AND NOT needs_tagging AND missing_since IS NULL
+         ORDER BY id
+         LIMIT :limit
+        """,
+        suite=suite,
+        after=after,
+        limit=limit,
+    )
+    return [row["id"] for row in rows]
+
+
 def forget_write(tx: Transaction, file_id: int, *, size: int, mtime_ns: int, now: int) -> None:
     """Notes that our tags were taken out of the file, so that a scan does not miss them there."""
     tx.run("DELETE FROM written_tags WHERE file_id = :id", id=file_id)

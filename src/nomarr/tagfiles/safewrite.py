@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from nomarr.errors import FileChanged, VanishedFile, WriteFailed
 from nomarr.tagfiles.containers import AnyPath, reading, reason
-from nomarr.tagfiles.payload import audio_hash
+from nomarr.tagfiles.payload import common_audio_hash
 
 _NAME_MAX = 255
 _ENDING = ".nomtmp"
@@ -197,8 +197,8 @@ def _insist_on(target: Path, before: os.stat_result) -> None:
 
 
 def _same_audio(target: Path, copy_path: Path, before: os.stat_result) -> str:
-    proof = audio_hash(target)
-    if audio_hash(copy_path) != proof:
+    proof = common_audio_hash(target, copy_path)
+    if proof is None:
         _insist_on(target, before)
         raise WriteFailed(target, "writing its tags would change its audio; the file's structure is unusual")
     return proof

@@ -133,12 +133,14 @@ def change_library(
 ) -> LibraryAnswer:
     """With another `root_path` all files are kept by their paths below it: for a folder that was moved."""
     given = body.model_dump(exclude_unset=True)
-    if "root_path" in given:
-        given["root_path"] = _usable_root(given["root_path"], settings)
-    with db.write() as tx:
+    root = given.pop("root_path", None)
+    with db.read() as tx:
         old = libraries.get(tx, library_id)
-        if given.get("root_path", old.root_path) != old.root_path:
-            _refuse_during_scan(old, now=clock(tx))
+    if root is not None and os.path.abspath(root) != old.root_path:
+        given["root_path"] = _usable_root(root, settings)
+    with db.write() as tx:
+        if "root_path" in given:
+            _refuse_during_scan(libraries.get(tx, library_id), now=clock(tx))
         library = libraries.update(tx, library_id, now=clock(tx), **given)
         return _answer(library, libraries.counts(tx))
 

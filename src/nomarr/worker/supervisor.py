@@ -81,6 +81,7 @@ class Supervisor:
     drain: bool = False
     listen_only: bool = False
     batch: str = ""
+    log_level: str | None = None  # of the workers, where nobody set one
     slots: list[_Slot] = field(default_factory=list)
     failure: str | None = None  # why no worker can work here
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -159,10 +160,13 @@ class Supervisor:
         # A session of its own: Ctrl-C reaches the supervisor alone, which then lets the workers finish.
         slot.process = subprocess.Popen(
             [sys.executable, "-m", "nomarr", "worker", "--order", json.dumps(order)],
-            env={**os.environ, **ONE_THREAD, **self.settings.as_environment()},
+            env={**os.environ, **ONE_THREAD, **self._log_level(), **self.settings.as_environment()},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+    def _log_level(self) -> dict[str, str]:
+        return {} if self.log_level is None else {"NOMARR_LOG_LEVEL": self.log_level}
 
     def _take_back(self, slot: _Slot, *, counts: bool) -> None:
         """Frees the dead worker's file at once instead of after its lease."""

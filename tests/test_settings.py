@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from nomarr.errors import SettingsError
+from nomarr.settings import load_settings, unknown_names
+
+
+def test_defaults_need_nothing(tmp_path: Path) -> None:
+    settings = load_settings({"NOMARR_DATA_DIR": str(tmp_path)})
+    assert settings.port == 8356
+    assert settings.namespace == "nom"
+    assert settings.models == tmp_path / "models"
+    assert settings.database == f"sqlite:///{tmp_path}/nomarr.db"
+
+
+def test_the_environment_wins_over_the_file_and_the_call_over_both(tmp_path: Path) -> None:
+    (tmp_path / "nomarr.yaml").write_text("port: 1000\nworkers: 3\nnamespace: file\n")
+    environment = {"NOMARR_DATA_DIR": str(tmp_path), "NOMARR_PORT": "2000", "NOMARR_NAMESPACE": "env"}
+    settings = load_settings(environment, namespace="call")
+    assert (settings.port, settings.workers, settings.namespace) == (2000, 3, "call")
+
+
+def test_old_names_of_write_modes_are_understood(tmp_path: Path) -> None:
+    for old, new in (("full", "native"), ("minimal", "moods")):
+        found = load_settings({"NOMARR_DATA_DIR": str(tmp_path), "NOMARR_FILE_WRITE_MODE": old})
+        assert found.file_write_mode == new
+
+
+def test_secrets_can_come_from_files(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("swordfish\n")
+    environment = {"NOMARR_DATA_DIR": str(tmp_path), "NOMARR_ADMIN_PASSWORD_FILE": str(tmp_path / "secret")}
+    settings = load_settings(environment)
+    assert settings.admin_password is not None
+    assert settings.admin_password.get_secret_value() == "swordfish"
+    assert "swordfish" not in repr(settings)
+
+
+def test_a_missing_secret_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"NOMARR_ADMIN_PASSWORD_FILE.*nowhere"):
+        load_settings({"NOMARR_DATA_DIR": str(tmp_path), "NOMARR_ADMIN_PASSWORD_FILE": str(tmp_path / "nowhere")})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "many"), ("PORT", "70000"), ("NAMESPACE", "No m"), ("FILE_WRITE_MODE", "all")]
+)
+def test_a_bad_value_is_refused_by_name(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name.lower()):
+        load_settings({"NOMARR_DATA_DIR": str(tmp_path), f"NOMARR_{name}": value})
+
+
+@pytest.mark.parametrize("text", ["prot: 1\n", "- a\n", "a: [\n"])
+def test_a_bad_settings_file_is_refused_with_its_path(tmp_path: Path, text: str) -> None:
+    (tmp_path / "nomarr.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=r"nomarr\.yaml"):
+        load_settings({"NOMARR_DATA_DIR": str(tmp_path)})
+
+
+def test_misspelt_variables_are_found() -> None:
+    assert unknown_names({"NOMARR_PROT": "1", "NOMARR_PORT": "1", "NOMARR_DATABASE_URL_FILE": "x"}) == ["NOMARR_PROT"]
+
+
+def test_settings_survive_the_way_into_another_process(tmp_path: Path) -> None:
+    environment = {
+        "NOMARR_DATA_DIR": str(tmp_path),
+        "NOMARR_ADMIN_PASSWORD": "swordfish",
+        "NOMARR_LIBRARY_IGNORE_PATTERNS": "*.tmp, Podcasts",
+        "NOMARR_LIBRARY_AUTO_TAG": "false",
+    }
+    settings = load_settings(environment)
+    assert load_settings(settings.as_environment()) == settings
