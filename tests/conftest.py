@@ -15,8 +15,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from ground import TRACKS, Ground, tone
+from models import make_models_dir
 
 from nomarr.store.database import Database
+from nomarr.store.schema import metadata
 
 DATABASES = ("sqlite", "postgresql")
 _numbers = itertools.count(1)
@@ -24,7 +27,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
-    """The folder of the socket of a PostgreSQL server of our own, with a migrated database `template`."""
+    """The folder of the socket of a PostgreSQL server of our own, with a migrated database `nomarr`."""
     initdb, postgres = _binary("initdb"), _binary("postgres")
     if initdb is None or postgres is None:
         if os.environ.get("CI"):
@@ -56,7 +59,7 @@ def postgresql_server() -> Iterator[str]:
             )
         try:
             _wait_until_ready(folder, server)
-            with Database(_url(folder, "template")) as database:
+            with Database(_url(folder, "nomarr")) as database:
                 database.migrate()
             yield str(folder)
         finally:
@@ -72,7 +75,11 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'database' / 'nomarr.db'}"
     else:
-        yield from _postgresql_database(request, template="template0")
+        server = Path(request.getfixturevalue("postgresql_server"))
+        name = f"empty_{next(_numbers)}"
+        _administer(server, f"CREATE DATABASE {name}")
+        yield _url(server, name)
+        _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=DATABASES)
@@ -84,7 +91,10 @@ def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
             database.migrate()
         yield url
     else:
-        yield from _postgresql_database(request, template="template")
+        server = Path(request.getfixturevalue("postgresql_server"))
+        yield _url(server, "nomarr")
+        # Far quicker than a database for each test.
+        _administer(server, *(f"DELETE FROM {t.fullname}" for t in reversed(metadata.sorted_tables)), database="nomarr")
 
 
 @pytest.fixture
@@ -93,28 +103,22 @@ def db(db_url: str) -> Iterator[Database]:
         yield database
 
 
-def _postgresql_database(request: pytest.FixtureRequest, *, template: str) -> Iterator[str]:
-    server = Path(request.getfixturevalue("postgresql_server"))
-    name = f"test_{next(_numbers)}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield _url(server, name)
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
 def _url(socket_folder: Path, name: str) -> str:
     return f"postgresql://nomarr@/{name}?host={socket_folder}"
 
 
-def _administer(socket_folder: Path, sql: str) -> None:
-    with psycopg.connect(f"host={socket_folder} user=nomarr dbname=postgres", autocommit=True) as connection:
-        connection.execute(sql.encode())
+def _administer(socket_folder: Path, *statements: str, database: str = "postgres") -> None:
+    address = f"host={socket_folder} user=nomarr dbname={database}"
+    with psycopg.connect(address, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
 
 
 def _wait_until_ready(folder: Path, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            _administer(folder, "CREATE DATABASE template")
+            _administer(folder, "CREATE DATABASE nomarr")
             return
         except psycopg.OperationalError:
             if server.poll() is not None or time.monotonic() > deadline:
@@ -136,3 +140,31 @@ def _unprivileged_user() -> str | None:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}
     return next(name for name in ("postgres", "nobody") if name in known)
+
+
+@pytest.fixture(scope="session")
+def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models folder that is quick to run and always the same."""
+    return make_models_dir(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def tracks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A short track in every container that can carry tags, by ending."""
+    folder = tmp_path_factory.mktemp("tracks")
+    return {
+        ending: tone(folder / f"track.{ending}", seconds=4, hertz=300 + 50 * number)
+        for number, ending in enumerate(TRACKS)
+    }
+
+
+@pytest.fixture(scope="session")
+def long_track(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty minutes, which keep a worker busy for a moment."""
+    return tone(tmp_path_factory.mktemp("long") / "long.flac", seconds=1200)
+
+
+@pytest.fixture
+def ground(tmp_path: Path, small_models: Path) -> Ground:
+    """Nomarr with an embedded database of its own."""
+    return Ground(tmp_path, small_models)

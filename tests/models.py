@@ -110,7 +110,9 @@ def write_head(
             "name": name.replace("_", " "),
             "classes": list(classes),
             # the name of the TensorFlow file's output, as in Essentia's metadata: it says nothing about the ONNX file
-            "schema": {"outputs": [{"name": "model/Softmax", "shape": [len(classes)], "output_purpose": "predictions"}]},
+            "schema": {
+                "outputs": [{"name": "model/Softmax", "shape": [len(classes)], "output_purpose": "predictions"}]
+            },
             "inference": {"embedding_model": {"algorithm": "TensorflowPredictMusiCNN", "model_name": embeddings}},
         },
     )

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from audio_files import AudioFiles
+
+from tests.audio_files import AudioFiles
 
 
 @pytest.fixture(scope="session")

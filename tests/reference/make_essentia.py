@@ -20,9 +20,9 @@ import essentia.standard as essentia
 import numpy as np
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parents[1]))
 
-from signals import stereo, varied, write_wav  # noqa: E402 - found by the line above
+from tests.signals import stereo, varied, write_wav  # noqa: E402 - found by the line above
 
 KEPT = 3000
 

@@ -71,13 +71,15 @@ def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
         assert process.exitcode == 0
 
 
-def test_a_database_of_a_newer_version_is_refused(db: Database) -> None:
-    with db.write() as tx:
-        tx.run("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(DatabaseProblem, match="newer Nomarr"):
+def test_a_database_of_a_newer_version_is_refused(empty_url: str) -> None:
+    with Database(empty_url) as db:
         db.migrate()
-    with db.read() as tx:
-        assert tx.scalar("SELECT version_num FROM alembic_version") == "9999"
+        with db.write() as tx:
+            tx.run("UPDATE alembic_version SET version_num = '9999'")
+        with pytest.raises(DatabaseProblem, match="newer Nomarr"):
+            db.migrate()
+        with db.read() as tx:
+            assert tx.scalar("SELECT version_num FROM alembic_version") == "9999"
 
 
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import anyio.from_thread
 import httpx
 import pytest
 from fastapi import FastAPI
-from models import make_models_dir
 
 from nomarr.settings import Settings
 from nomarr.store import claims, files
@@ -84,9 +83,7 @@ class Home:
     ) -> httpx.Client:
         assert self.app is not None
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        return httpx.Client(
-            transport=InProcess(self.app, address, self.portal), base_url=base_url, headers=headers
-        )
+        return httpx.Client(transport=InProcess(self.app, address, self.portal), base_url=base_url, headers=headers)
 
 
 @pytest.fixture(scope="session")
@@ -134,11 +131,6 @@ def client(home: Home) -> httpx.Client:
 def stranger(home: Home) -> httpx.Client:
     """Somebody who is not."""
     return home.connect()
-
-
-@pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_models_dir(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,8 @@ LOUDEST = 2.0**32  # full scale is 1; 32-bit integers stored as floats still pas
 MAX_BAD_SHARE = 0.1  # of all packets
 MAX_MISSING_S, MAX_MISSING_SHARE = 2.0, 0.02  # tolerated between the declared and the decoded duration
 JUMP_S = 0.05  # between time stamps; less is rounding
-NO_SIZE = 0x7FFF0000  # what writes WAV into a pipe fills its size with one of several values above this
+NO_SIZE = 0x7FFF0000  # bytes; what writes WAV into a pipe fills its size with one of several values above this
+ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 av.logging.set_level(av.logging.PANIC)
 
@@ -233,6 +234,8 @@ def _declared_duration(container: av.container.InputContainer, stream: av.AudioS
         return None
     if name == "mp3":
         return _mp3_duration(ends.start, stream.rate)
+    if name == "asf":
+        return _asf_duration(ends.start)
     duration = stream.duration * stream.time_base if stream.duration and stream.time_base else None
     if duration is None and container.duration:
         duration = Fraction(container.duration, av.time_base)
@@ -264,6 +267,15 @@ def _wav_overhang(ends: _Ends) -> float:
             return max(1.0, size / max(1, ends.size - at)) if size < NO_SIZE else 1.0
         at += size + size % 2
     return 1.0
+
+
+def _asf_duration(start: bytes) -> float | None:
+    """By the file properties, unless they say that they were written before the sound."""
+    at = start.find(ASF_FILE_PROPERTIES)
+    if at < 0 or len(start) < at + 92 or start[at + 88] & 1:
+        return None
+    play, preroll = (int.from_bytes(start[at + offset : at + offset + 8], "little") for offset in (64, 80))
+    return play / 1e7 - preroll / 1e3
 
 
 def _last_page_is_cut(end: bytes) -> bool:

@@ -49,9 +49,13 @@ def rewrite(
 
 
 def foreign(audio: Audio, prefix: str, _file: BinaryIO) -> object:
-    """Every attribute that is not ours, comparable; their order among each other may change."""
+    """Every attribute that is not ours, comparable.
+
+    Their order among each other may change, and a second value of a field may move into the metadata library,
+    which notes language and stream 0 where the first object noted none.
+    """
     return sorted(
-        (key, item.TYPE, str(item.language), str(item.stream), repr(item.value))
+        (key, item.TYPE, item.language or 0, item.stream or 0, repr(item.value))
         for key, item in _attributes(audio)
         if not key.lower().startswith(prefix)
     )
