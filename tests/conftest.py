@@ -15,9 +15,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from ground import TRACKS, Ground, tone
 from models import make_models_dir
-
 from nomarr.store.database import Database
 from nomarr.store.schema import metadata
 

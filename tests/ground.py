@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nomarr.settings import Settings, load_settings
 from audio_files import encode
+from nomarr.settings import Settings, load_settings
 
 # name -> ending and encoder of a short track; every container that can carry tags and ffmpeg can write
 TRACKS = {

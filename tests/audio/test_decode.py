@@ -10,12 +10,12 @@ from pathlib import Path
 import av.error
 import numpy as np
 import pytest
+from tests.audio_files import KINDS, SECONDS, AudioFiles, dsf_bytes, encode, float_wav, tones, wav_bytes
+from tests.signals import tone, varied, whole, write_wav
 
 from nomarr.audio import decode
 from nomarr.audio.decode import RATE, Sound
 from nomarr.errors import UnreadableAudio, VanishedFile
-from tests.audio_files import KINDS, SECONDS, AudioFiles, dsf_bytes, encode, float_wav, tones, wav_bytes
-from tests.signals import tone, varied, whole, write_wav
 
 DAMAGED = ("flac", "mp3_cbr", "ogg", "m4a", "opus", "wv", "aac", "mka")
 

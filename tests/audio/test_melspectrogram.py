@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.signals import varied
 
 from nomarr.audio.melspectrogram import MUSICNN, VIBENET, FrontEnd, MelStream
-from tests.signals import varied
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "essentia.npz"
 

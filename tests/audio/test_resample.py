@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.signals import stereo, varied, write_wav
 
 from nomarr.audio.decode import Sound
 from nomarr.audio.resample import LinearResampler
-from tests.signals import stereo, varied, write_wav
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "essentia.npz"
 RATES = (8000, 11025, 22050, 32000, 44100, 48000, 96000, 192000)

@@ -40,9 +40,7 @@ def field(number: int, value: int | bytes) -> bytes:
 def entry(tensor: np.ndarray, offset: int) -> bytes:
     shape = b"".join(field(2, field(1, size)) for size in tensor.shape)
     checksum = varint(6 << 3 | 5) + b"\0\0\0\0"
-    return (
-        field(1, DTYPES[tensor.dtype.name]) + field(2, shape) + field(4, offset) + field(5, tensor.nbytes) + checksum
-    )
+    return field(1, DTYPES[tensor.dtype.name]) + field(2, shape) + field(4, offset) + field(5, tensor.nbytes) + checksum
 
 
 def block(entries: dict[bytes, bytes]) -> bytes:

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ground import Ground
 
+from ground import Ground
 from nomarr.scan import scan_library
 from nomarr.store import claims, files, journal, libraries, preferences, scores, tags, workers
 from nomarr.store.database import Database

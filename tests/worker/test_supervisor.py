@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ground import Ground, tone
 
+from ground import Ground, tone
 from nomarr.scan import scan_library
 from nomarr.store import files, libraries, workers
 from nomarr.store.database import Database

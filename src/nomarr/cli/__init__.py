@@ -74,6 +74,7 @@ def _common(
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it announces its plug-ins
     for name in unknown_names():
         log.warning("the environment variable %s is not known; is it misspelt?", name)
 

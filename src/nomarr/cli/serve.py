@@ -41,11 +41,12 @@ def run_serve(*, host: str | None, port: int | None, workers: int | None) -> int
         supervisor.start()
         address = f"http://{settings.host}:{listener.getsockname()[1]}"
         console.print(f"Nomarr listens at {address} with {len(supervisor.slots)} workers", highlight=False)
-        config = uvicorn.Config(create_app(settings, db), log_level="warning", timeout_graceful_shutdown=10)
+        config = uvicorn.Config(
+            create_app(settings, db), log_level="warning", server_header=False, timeout_graceful_shutdown=10
+        )
+        _on_signal(threading.Event())  # uvicorn passes a signal on once it has shut down; the workers come after
         try:
             uvicorn.Server(config).run(sockets=[listener])
-        except KeyboardInterrupt:
-            pass  # uvicorn has shut down and passes the signal on
         finally:
             console.print("Finishing the files in hand ...")
             supervisor.stop()

@@ -1,0 +1,113 @@
+"""The server as a process: it starts, analyses what is asked for, stops, and comes back."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ground import Ground
+from nomarr.tagfiles.audiofile import read_tags
+
+PASSWORD = "a good password"
+
+
+class Server:
+    def __init__(self, port: int) -> None:
+        self.base = f"http://127.0.0.1:{port}"
+        self.token: str | None = None
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        headers = {"Content-Type": "application/json"}
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.base + path, data=data, headers=headers, method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read())
+
+    def login(self) -> None:
+        self.token = self.call("POST", "/api/web/auth/login", {"password": PASSWORD})["session_token"]
+
+
+@contextmanager
+def serving(ground: Ground) -> Iterator[tuple[Server, subprocess.Popen[str]]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with ground.start("serve", "--port", port, "--workers", 1, NOMARR_ADMIN_PASSWORD=PASSWORD) as process:
+        server = Server(port)
+        try:
+            deadline = time.monotonic() + 30
+            while True:
+                try:
+                    server.call("GET", "/health/live")
+                    break
+                except (urllib.error.URLError, ConnectionError):
+                    assert process.poll() is None, process.communicate()
+                    assert time.monotonic() < deadline
+                    time.sleep(0.05)
+            yield server, process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+            assert "Traceback" not in out + err, out + err
+
+
+def test_the_server_tags_a_library_and_survives_a_restart(ground: Ground, tracks: dict[str, Path]) -> None:
+    path = ground.add(tracks["flac"], "Artist/track.flac")
+    with serving(ground) as (server, process):
+        server.login()
+        made = server.call("POST", "/api/web/libraries", {"name": "Music", "root_path": str(ground.music)})
+        scan = server.call("POST", f"/api/web/libraries/{made['id']}/scan", {})
+        assert scan == {"queued": 1, "message": "Queued 1 file for processing"}
+        deadline = time.monotonic() + 40
+        while (depth := server.call("GET", "/api/web/queue/queue-depth"))["completed"] != 1:
+            assert time.monotonic() < deadline, depth
+            time.sleep(0.1)
+        assert depth == {"depth": 0, "pending": 0, "running": 0, "completed": 1, "errors": 0}
+        assert server.call("GET", "/health/ready")["status"] == "ok"
+        assert read_tags(path)
+        token = server.token
+    assert process.returncode == 0
+    with serving(ground) as (server, _):
+        server.token = token
+        assert server.call("GET", "/api/web/libraries")[0]["name"] == "Music"
+        assert server.call("GET", "/api/web/libraries/stats")["total_files"] == 1
+
+
+def test_a_first_start_prints_the_password_it_made_up(ground: Ground) -> None:
+    with ground.start("serve", "--port", 0, "--workers", 0) as process:
+        time.sleep(3)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    assert "Your password is " in err, out + err
+    assert process.returncode == 0
+
+
+def test_a_port_in_use_is_said_in_a_sentence(ground: Ground) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = ground.run("serve", "--port", taken.getsockname()[1], "--workers", 0)
+    assert done.returncode == 2
+    assert "cannot listen on 127.0.0.1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "postgresql://nomarr@127.0.0.1:1/none", "sqlite:////proc/no/x.db"])
+def test_a_database_that_cannot_be_used_is_said_in_a_sentence(ground: Ground, url: str) -> None:
+    done = ground.run("serve", "--port", 0, "--workers", 0, NOMARR_DATABASE_URL=url)
+    assert done.returncode == 2
+    assert done.stderr.startswith("nomarr: ")
+    assert "Traceback" not in done.stderr
