@@ -25,9 +25,10 @@ from nomarr.errors import (
     VanishedFile,
     printable,
 )
-from nomarr.store import files, libraries, tags
+from nomarr.store import files, identity, libraries, queue, tags
 from nomarr.store.database import Database, Transaction
-from nomarr.store.files import Facts, KnownFile, NewFile, SameAudio
+from nomarr.store.files import Facts, KnownFile, NewFile
+from nomarr.store.identity import SameAudio
 from nomarr.store.libraries import Library
 from nomarr.tagfiles import audiofile, payload
 from nomarr.tagfiles.facts import FileFacts
@@ -364,7 +365,7 @@ class _Scan:
         """Read the audio in full only where the database may know it."""
         key = look.new.audio_key or ""
         with self.db.read() as tx:
-            twins = files.find_same_audio(tx, key)
+            twins = identity.find_same_audio(tx, key)
         was_heard = look.known is not None and look.known.audio_hash is not None and look.known.audio_key == key
         if not twins and not was_heard:
             return look
@@ -397,7 +398,7 @@ class _Scan:
                     if look is not None:
                         self._record(tx, look)
                 files.mark_present(tx, self.returned, self.now())
-                queued = files.request_analysis(tx, self.forced, force=True, now=self.now())
+                queued = queue.request_analysis(tx, self.forced, force=True, now=self.now())
                 self._count("queued", queued)
         self.to_read, self.returned, self.forced = [], [], []
 
@@ -413,7 +414,7 @@ class _Scan:
         twin = self._twin(tx, look)
         if twin is not None and self._left_its_place(twin, look):
             lost = self._lacks_our_tags(tx, twin.id, look.facts)
-            files.move(tx, twin.id, look.new, library_id=self.library.id, now=self.now(), needs_write=lost)
+            identity.move(tx, twin.id, look.new, library_id=self.library.id, now=self.now(), needs_write=lost)
             tags.replace_file_tags(tx, twin.id, _file_tags(look.facts))
             self.moved_ids.add(twin.id)
             self._count("moved")
@@ -471,7 +472,7 @@ class _Scan:
             return None
         twins = [
             twin
-            for twin in files.find_same_audio(tx, look.new.audio_key)
+            for twin in identity.find_same_audio(tx, look.new.audio_key)
             if twin.audio_hash == look.audio_hash and (look.known is None or twin.id != look.known.id)
         ]
         twins.sort(key=lambda twin: (not self._left_its_place(twin, look), twin.name != look.seen.name))
@@ -483,7 +484,7 @@ class _Scan:
 
     def _copy(self, tx: Transaction, twin: SameAudio, file_id: int, look: _Look) -> None:
         written = tags.written(tx, twin.id)
-        files.copy_analysis(
+        identity.copy_analysis(
             tx,
             source_id=twin.id,
             target_id=file_id,
@@ -497,7 +498,7 @@ class _Scan:
 
     def _force(self, tx: Transaction, file_id: int) -> None:
         if self.force:
-            self._count("queued", files.request_analysis(tx, [file_id], force=True, now=self.now()))
+            self._count("queued", queue.request_analysis(tx, [file_id], force=True, now=self.now()))
 
     def _mark_missing(self, scopes: Iterable[_Scope]) -> None:
         for start in range(0, len(self.vanished), BATCH):

@@ -6,7 +6,7 @@ from multiprocessing.queues import Queue
 import pytest
 
 from nomarr.errors import ClaimLost
-from nomarr.store import claims, files, libraries, tags
+from nomarr.store import claims, files, libraries, queue, tags
 from nomarr.store.claims import ClaimedFile, Scope
 from nomarr.store.database import Database
 from nomarr.store.libraries import Library
@@ -106,7 +106,7 @@ def test_a_file_that_ended_its_worker_three_times_is_set_aside(
     assert (poisoned.set_aside, poisoned.error) == (True, "its analysis ended the worker 3 times")
     assert (poisoned.claimed_by, poisoned.lease_until) == (None, None)
     with db.write() as tx:
-        assert files.retry(tx, [file_id], now=now) == 1
+        assert queue.retry(tx, [file_id], now=now) == 1
     assert claimed(db, now=now).attempts == 1
 
 
@@ -122,7 +122,7 @@ def test_a_third_attempt_may_still_succeed(db: Database, add_file: AddFile) -> N
 def test_the_most_urgent_comes_first_then_the_oldest(db: Database, add_file: AddFile) -> None:
     ids = [add_file(f"{n}.mp3") for n in range(4)]
     with db.write() as tx:
-        files.request_analysis(tx, [ids[2]], priority=5, now=NOW)
+        queue.request_analysis(tx, [ids[2]], priority=5, now=NOW)
     assert [claimed(db).file_id for _ in ids] == [ids[2], ids[0], ids[1], ids[3]]
 
 
@@ -131,7 +131,7 @@ def test_urgency_counts_across_libraries(db: Database, library: Library, add_fil
         other = libraries.create(tx, name="other", root_path="/other", now=NOW)
     first, second = add_file("1.mp3"), add_file("2.mp3", library_id=other.id)
     with db.write() as tx:
-        files.request_analysis(tx, [second], priority=1, now=NOW)
+        queue.request_analysis(tx, [second], priority=1, now=NOW)
     assert [claimed(db).file_id, claimed(db).file_id] == [second, first]
 
 
@@ -208,7 +208,7 @@ def test_a_permanent_failure_is_set_aside_at_once(db: Database, add_file: AddFil
         file = claims.claim_next(tx, worker="w1", now=NOW, lease_ms=LEASE_MS)
         assert file is not None
         claims.fail(tx, file, now=NOW, error="not an audio file", kind="unreadable", permanent=True)
-        (problem,) = files.problems(tx, 10)
+        (problem,) = queue.problems(tx, 10)
     assert claim(db) is None
     assert (problem.file_id, problem.path) == (file_id, "/music/a.mp3")
     assert (problem.set_aside, problem.error, problem.error_kind) == (True, "not an audio file", "unreadable")
@@ -232,7 +232,7 @@ def test_a_write_failure_keeps_the_analysis_and_is_tried_again(db: Database, add
         assert claim(db, now=now + 499) is None
         now += 500
     with db.read() as tx:
-        assert [p.write_error for p in files.problems(tx, 10)] == ["read-only file system"]
+        assert [p.write_error for p in queue.problems(tx, 10)] == ["read-only file system"]
 
 
 def test_a_write_is_recorded_with_the_files_new_size_and_time(db: Database, add_file: AddFile) -> None:

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from nomarr.errors import ClaimLost
-from nomarr.store import claims, files, libraries, scores, tags
+from nomarr.store import claims, files, identity, libraries, queue, scores, tags
 from nomarr.store.database import Database
-from nomarr.store.files import Facts, KnownFile, NewFile, QueueDepth
+from nomarr.store.files import Facts, KnownFile, NewFile
 from nomarr.store.libraries import Library
+from nomarr.store.queue import QueueDepth
 
 from .conftest import LEASE_MS, NOW, AddFile, claim, finish, row
 from .test_scores import some_embedding, some_scores
@@ -166,10 +167,10 @@ def test_a_moved_file_keeps_its_analysis(db: Database, library: Library, add_fil
     analyse(db, file_id)
     with db.write() as tx:
         files.mark_missing(tx, [file_id], NOW)
-        (found,) = files.find_same_audio(tx, "k")
+        (found,) = identity.find_same_audio(tx, "k")
         assert (found.id, found.path, found.audio_hash) == (file_id, "/music/a.mp3", "hash of a.mp3")
         new = NewFile("b", "c.mp3", 1, 2, Facts(title="T"), audio_key="k")
-        files.move(tx, file_id, new, library_id=library.id, now=NOW)
+        identity.move(tx, file_id, new, library_id=library.id, now=NOW)
         assert len(scores.load(tx, file_id)) == 1
     file = row(db, file_id)
     assert (file.path, file.missing_since, file.title) == ("/music/b/c.mp3", None, "T")
@@ -179,7 +180,7 @@ def test_a_moved_file_keeps_its_analysis(db: Database, library: Library, add_fil
 def test_only_analysed_files_are_found_by_their_audio(db: Database, add_file: AddFile) -> None:
     add_file(audio_key="k")
     with db.read() as tx:
-        assert files.find_same_audio(tx, "k") == []
+        assert identity.find_same_audio(tx, "k") == []
 
 
 @pytest.mark.parametrize("is_in_file", [True, False])
@@ -189,7 +190,7 @@ def test_a_copy_gets_the_analysis_of_its_twin(db: Database, add_file: AddFile, i
     target = add_file("copy.mp3", audio_key="k")
     with db.write() as tx:
         tags.replace_written(tx, source, {"mood_happy": ("0.5000",)})
-        files.copy_analysis(tx, source_id=source, target_id=target, now=NOW, tags_are_in_file=is_in_file)
+        identity.copy_analysis(tx, source_id=source, target_id=target, now=NOW, tags_are_in_file=is_in_file)
         assert len(scores.load(tx, target)) == 1
         assert scores.load_embedding(tx, target, "effnet") is not None
         assert tags.written(tx, target) == ({"mood_happy": ("0.5000",)} if is_in_file else {})
@@ -205,8 +206,8 @@ def test_asking_for_analysis_leaves_out_what_is_current_unless_forced(db: Databa
     missing = add_file("missing.mp3")
     with db.write() as tx:
         files.mark_missing(tx, [missing], NOW)
-        assert files.request_analysis(tx, [done, broken, missing], now=NOW) == 1
-        assert files.request_analysis(tx, [done, broken, missing], force=True, priority=3, now=NOW) == 2
+        assert queue.request_analysis(tx, [done, broken, missing], now=NOW) == 1
+        assert queue.request_analysis(tx, [done, broken, missing], force=True, priority=3, now=NOW) == 2
     assert row(db, done).needs_tagging
     assert (row(db, broken).set_aside, row(db, broken).error, row(db, broken).priority) == (False, None, 3)
 
@@ -216,7 +217,7 @@ def test_asking_for_a_write_takes_only_what_was_analysed(db: Database, add_file:
     analyse(db, done)
     other = add_file("other.mp3")
     with db.write() as tx:
-        assert files.request_write(tx, [done, other], now=NOW) == 1
+        assert queue.request_write(tx, [done, other], now=NOW) == 1
 
 
 def test_the_queue_is_counted_as_it_is(db: Database, library: Library, add_file: AddFile) -> None:
@@ -232,22 +233,22 @@ def test_the_queue_is_counted_as_it_is(db: Database, library: Library, add_file:
     finish(db, finished)
     claim(db)
     with db.read() as tx:
-        everything = files.queue_depth(tx, now=NOW)
+        everything = queue.queue_depth(tx, now=NOW)
         assert everything == QueueDepth(depth=3, pending=2, running=1, completed=1, errors=1)
-        assert files.queue_depth(tx, library_id=library.id, now=NOW) == everything
-        assert files.queue_depth(tx, library_id=off.id, now=NOW).pending == 1
-        later = files.queue_depth(tx, now=NOW + 2 * LEASE_MS)
+        assert queue.queue_depth(tx, library_id=library.id, now=NOW) == everything
+        assert queue.queue_depth(tx, library_id=off.id, now=NOW).pending == 1
+        later = queue.queue_depth(tx, now=NOW + 2 * LEASE_MS)
         assert (later.pending, later.running) == (3, 0)
 
 
 def test_problems_come_in_pages_and_can_all_be_retried(db: Database, add_file: AddFile) -> None:
     ids = [add_file(f"{n}.mp3", error=f"bad {n}", error_kind="unreadable") for n in range(5)]
     with db.write() as tx:
-        assert [p.file_id for p in files.problems(tx, 2)] == ids[:2]
-        assert [p.error for p in files.problems(tx, 2, 4)] == ["bad 4"]
-        assert files.retry(tx, ids[:1], now=NOW) == 1
-        assert files.retry(tx, now=NOW) == 4
-        assert files.problems(tx, 2) == []
+        assert [p.file_id for p in queue.problems(tx, 2)] == ids[:2]
+        assert [p.error for p in queue.problems(tx, 2, 4)] == ["bad 4"]
+        assert queue.retry(tx, ids[:1], now=NOW) == 1
+        assert queue.retry(tx, now=NOW) == 4
+        assert queue.problems(tx, 2) == []
 
 
 def test_thousands_of_files_at_once_are_no_problem(db: Database, library: Library, add_file: AddFile) -> None:

@@ -187,14 +187,7 @@ def _dress_asf(path: Path) -> None:
 
 
 def _append_id3v1(path: Path) -> None:
-    tag = (
-        b"TAG"
-        + b"Only in ID3v1".ljust(30, b"\0")
-        + b"Somebody".ljust(30, b"\0")
-        + bytes(30)
-        + b"1987"
-        + bytes(30)
-    )
+    tag = b"TAG" + b"Only in ID3v1".ljust(30, b"\0") + b"Somebody".ljust(30, b"\0") + bytes(30) + b"1987" + bytes(30)
     with path.open("ab") as file:
         file.write(tag + b"\x08")
 

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from nomarr.tagfiles.audiofile import read_tags, write_tags
 
 NAMES = st.text(alphabet="abcxyz0189_-", min_size=1, max_size=20)
-VALUES = st.text(
-    alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60
-)
+VALUES = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60)
 TAGS = st.dictionaries(NAMES, st.lists(VALUES, min_size=1, max_size=4), max_size=5)
 
 

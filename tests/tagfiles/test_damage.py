@@ -63,17 +63,13 @@ def test_random_bytes_are_no_surprise(tmp_path, seed):
     assert not can_write(path)
 
 
-@pytest.mark.parametrize(
-    "content", [b"Dear diary,\n" * 500, b"\xff", b"\0" * 5000, b"<html>" * 99, b"ID3", b"OggS"]
-)
+@pytest.mark.parametrize("content", [b"Dear diary,\n" * 500, b"\xff", b"\0" * 5000, b"<html>" * 99, b"ID3", b"OggS"])
 def test_what_is_not_audio_gets_no_tags(tmp_path, content):
     path = tmp_path / "diary.mp3"
     path.write_bytes(content)
     assert not can_write(path)
     assert describe(path).container == ""
-    with pytest.raises(
-        TagsNotSupported, match=r"diary\.mp3: Nomarr does not write tags into this kind of file"
-    ):
+    with pytest.raises(TagsNotSupported, match=r"diary\.mp3: Nomarr does not write tags into this kind of file"):
         write_tags(path, TAGS)
     assert path.read_bytes() == content
 

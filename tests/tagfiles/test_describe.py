@@ -97,9 +97,7 @@ def test_long_and_many_values_are_clipped(copy_of):
     facts = describe(path)
     assert len(facts.tags) == 64
     assert len(facts.title) == 512
-    assert all(
-        len(values) <= 16 and all(len(value) <= 512 for value in values) for values in facts.tags.values()
-    )
+    assert all(len(values) <= 16 and all(len(value) <= 512 for value in values) for values in facts.tags.values())
 
 
 @pytest.mark.parametrize(("name", "container"), [("mka", ""), ("aac", "aac")])

@@ -220,9 +220,7 @@ def test_fields_that_differ_in_case_are_ours_too(copy_of):
     tags.save(path)
     assert read_tags(path) == {"mood_happy": ("0.1",), "version": ("0",)}
     write_tags(path, TAGS)
-    assert sorted(key for key in ID3(path) if "nom:" in key.lower()) == sorted(
-        f"TXXX:nom:{name}" for name in TAGS
-    )
+    assert sorted(key for key in ID3(path) if "nom:" in key.lower()) == sorted(f"TXXX:nom:{name}" for name in TAGS)
 
 
 def test_a_comment_that_is_not_utf8_survives_byte_for_byte(copy_of):

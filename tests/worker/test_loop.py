@@ -11,7 +11,7 @@ import pytest
 
 from ground import Ground
 from nomarr.scan import scan_library
-from nomarr.store import claims, files, journal, libraries, preferences, scores, tags, workers
+from nomarr.store import claims, files, journal, libraries, preferences, queue, scores, tags, workers
 from nomarr.store.database import Database
 from nomarr.store.libraries import Library
 from nomarr.tagfiles.audiofile import read_tags, write_tags
@@ -50,7 +50,7 @@ def test_a_worker_writes_tags_and_records_scores(db: Database, here: Ground, tra
     made = library(db, here)
     drain(db, here)
     with db.read() as tx:
-        depth = files.queue_depth(tx, now=tx.now_ms())
+        depth = queue.queue_depth(tx, now=tx.now_ms())
         entries = journal.recent(tx, limit=100)
         assert workers.list_all(tx) == []
     assert (depth.completed, depth.depth, depth.errors) == (len(tracks), 0, 0)

@@ -16,7 +16,7 @@ import pytest
 
 from ground import Ground, tone
 from nomarr.scan import scan_library
-from nomarr.store import files, libraries, workers
+from nomarr.store import libraries, queue, workers
 from nomarr.store.database import Database
 from nomarr.store.libraries import Library
 from nomarr.tagfiles.audiofile import read_tags
@@ -62,9 +62,9 @@ def busy_pid(db: Database) -> int | None:
         return next((worker.pid for worker in workers.list_all(tx) if worker.id == claimed), None)
 
 
-def depth(db: Database) -> files.QueueDepth:
+def depth(db: Database) -> queue.QueueDepth:
     with db.read() as tx:
-        return files.queue_depth(tx, now=tx.now_ms())
+        return queue.queue_depth(tx, now=tx.now_ms())
 
 
 def test_workers_share_the_files_and_end_when_all_are_done(
@@ -76,7 +76,7 @@ def test_workers_share_the_files_and_end_when_all_are_done(
     library(db, ground)
     with supervised(ground, db, 2, drain=True) as supervisor:
         wait_for(lambda: supervisor.finished)
-    assert depth(db) == files.QueueDepth(depth=0, pending=0, running=0, completed=len(tracks), errors=0)
+    assert depth(db) == queue.QueueDepth(depth=0, pending=0, running=0, completed=len(tracks), errors=0)
 
 
 def test_a_killed_workers_file_is_finished_by_its_successor(
@@ -116,7 +116,7 @@ def test_a_file_that_ends_three_workers_is_set_aside_and_blocks_nobody(
         scan_library(db, made)
         wait_for(lambda: supervisor.finished)
     with db.read() as tx:
-        problems = files.problems(tx, 10)
+        problems = queue.problems(tx, 10)
     assert [(problem.path, problem.error) for problem in problems] == [
         (str(ground.music / "a poison.flac"), "its analysis ended the worker 3 times")
     ]
@@ -156,7 +156,7 @@ def test_workers_end_when_their_supervisor_is_killed(here: tuple[Ground, Databas
 
 
 def test_a_full_disk_keeps_the_results_and_a_later_run_writes_them(here: tuple[Ground, Database]) -> None:
-    ground, db = here
+    ground, _ = here
     path = tone(ground.music / "big.wav", seconds=400)
     limit = path.stat().st_size - 1_000_000
     before = path.read_bytes()

@@ -16,7 +16,7 @@ from nomarr.cli.ground import open_database, ready_models
 from nomarr.errors import FileProblem, printable
 from nomarr.inference.vocabulary import plain_words
 from nomarr.settings import load_settings
-from nomarr.store import files, libraries, workers
+from nomarr.store import libraries, queue, workers
 
 console = Console()
 errors = Console(stderr=True)
@@ -81,15 +81,15 @@ def run_status(*, as_json: bool) -> int:
                     "is_enabled": library.is_enabled,
                     "files": counts[library.id].file_count if library.id in counts else 0,
                     "tagged": counts[library.id].tagged_count if library.id in counts else 0,
-                    **asdict(files.queue_depth(tx, library_id=library.id, now=now)),
+                    **asdict(queue.queue_depth(tx, library_id=library.id, now=now)),
                 }
                 for library in libraries.list_all(tx)
             ],
-            "queue": asdict(files.queue_depth(tx, now=now)),
+            "queue": asdict(queue.queue_depth(tx, now=now)),
             "workers": [asdict(worker) for worker in workers.list_all(tx)],
             "problems": [
                 {"path": problem.path, "reason": problem.error or problem.write_error}
-                for problem in files.problems(tx, 20)
+                for problem in queue.problems(tx, 20)
             ],
         }
     if as_json:

@@ -121,7 +121,7 @@ class Suite:
         return tuple(unique.values())
 
     def score_names(self) -> dict[tuple[str, str], str]:
-        """(pack, score) -> its name under the namespace; the preferred pack keeps a plain name, others add their own."""
+        """(pack, score) -> its name under the namespace; the preferred pack has the plain name, others add theirs."""
         return score_names([(pack.name, pack.scores) for pack in self.packs])
 
     def head_keys(self) -> dict[tuple[str, str], str]:

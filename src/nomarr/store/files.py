@@ -154,52 +154,6 @@ class NewFile:
     error_kind: str | None = None
 
 
-@dataclass(frozen=True)
-class SameAudio:
-    """A file whose audio was heard before and may be that of another."""
-
-    id: int
-    library_id: int
-    root_path: str
-    folder: str
-    name: str
-    audio_hash: str
-    missing_since: int | None
-
-    @property
-    def path(self) -> str:
-        return join_path(self.root_path, self.folder, self.name)
-
-
-@dataclass(frozen=True)
-class QueueDepth:
-    """The queue in numbers, over files that are not missing.
-
-    `pending` and `running` count listening and writing; `completed` counts current analyses, so a file whose
-    results still wait to be written is in both.
-    """
-
-    depth: int
-    pending: int
-    running: int
-    completed: int
-    errors: int
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A file that could not be analysed or written, and why."""
-
-    file_id: int
-    library_id: int
-    path: str
-    set_aside: bool
-    error: str | None
-    error_kind: str | None
-    write_error: str | None
-    updated_at: int
-
-
 def get(tx: Transaction, file_id: int) -> LibraryFile:
     row = tx.one(f"SELECT {COLUMNS} {FROM} WHERE f.id = :id", id=file_id)
     if row is None:
@@ -286,7 +240,7 @@ def insert(tx: Transaction, library_id: int, new: NewFile, *, now: int, needs_ta
         ON CONFLICT (library_id, folder, name) DO NOTHING
         RETURNING id
         """,
-        **_clean(new.facts),
+        **clean_facts(new.facts),
         folder=new.folder,
         name=new.name,
         size=new.size,
@@ -326,7 +280,7 @@ def update_changed(
                {FRESH_START}, {fate}
          WHERE id = :id AND {UNTOUCHED}
         """,
-        **_clean(new.facts),
+        **clean_facts(new.facts),
         **({"needs_write": needs_write} if same_audio else {"needs_tagging": needs_tagging}),
         audio_key=new.audio_key,
         **_seen(known, new, now),
@@ -354,7 +308,7 @@ def set_aside_unopened(tx: Transaction, known: KnownFile, new: NewFile, *, now: 
 
 def mark_missing(tx: Transaction, ids: Sequence[int], now: int) -> int:
     """Note that the files are gone; their analysis waits for them."""
-    return _run_in_chunks(
+    return run_in_chunks(
         tx,
         """
         UPDATE library_files SET missing_since = :now, updated_at = :now
@@ -380,7 +334,7 @@ def mark_folder_missing(tx: Transaction, library_id: int, folder: str, now: int)
 
 def mark_present(tx: Transaction, ids: Sequence[int], now: int) -> int:
     """Note that the files are back, as they were."""
-    return _run_in_chunks(
+    return run_in_chunks(
         tx,
         """
         UPDATE library_files SET missing_since = NULL, updated_at = :now
@@ -403,207 +357,14 @@ def purge_missing(tx: Transaction, *, library_id: int, now: int, older_than_ms: 
 
 def delete(tx: Transaction, ids: Sequence[int]) -> int:
     """Forget the files and all that hangs on them."""
-    _run_in_chunks(tx, "DELETE FROM patches.patch_embeddings WHERE file_id IN :ids", ids)
-    return _run_in_chunks(tx, "DELETE FROM library_files WHERE id IN :ids", ids)
-
-
-def find_same_audio(tx: Transaction, audio_key: str, *, limit: int = 20) -> list[SameAudio]:
-    """Analysed files that may hold the same audio; missing ones first, for those can have moved."""
-    rows = tx.all(
-        """
-        SELECT f.id, f.library_id, l.root_path, f.folder, f.name, f.audio_hash, f.missing_since
-          FROM library_files AS f
-          JOIN libraries     AS l ON l.id = f.library_id
-         WHERE f.audio_key = :audio_key
-           AND f.audio_hash IS NOT NULL
-           AND f.analyzed_at IS NOT NULL
-         ORDER BY f.missing_since IS NULL, f.id
-         LIMIT :limit
-        """,
-        audio_key=audio_key,
-        limit=limit,
-    )
-    return [SameAudio(**row) for row in rows]
-
-
-def move(tx: Transaction, file_id: int, new: NewFile, *, library_id: int, now: int, needs_write: bool = False) -> None:
-    """Let a row follow its file to another place; its analysis goes along."""
-    tx.run(
-        f"""
-        UPDATE library_files
-           SET {", ".join(f"{name} = :{name}" for name in FACTS)},
-               library_id = :library, folder = :folder, name = :name, size = :size, mtime_ns = :mtime_ns,
-               missing_since = NULL, not_before = NULL, needs_write = (needs_write OR :needs_write),
-               updated_at = :now
-         WHERE id = :id
-        """,
-        **_clean(new.facts),
-        library=library_id,
-        folder=new.folder,
-        name=new.name,
-        size=new.size,
-        mtime_ns=new.mtime_ns,
-        needs_write=needs_write,
-        now=now,
-        id=file_id,
-    )
-
-
-def move_all(tx: Transaction, *, from_library: int, into_library: int, prefix: str, now: int) -> int:
-    """Hand all files of a library to a wider one, their folders prefixed."""
-    return tx.run(
-        """
-        UPDATE library_files
-           SET library_id = :into,
-               folder     = CASE WHEN :prefix = '' THEN folder
-                                 WHEN folder  = '' THEN :prefix
-                                 ELSE :prefix || '/' || folder END,
-               updated_at = :now
-         WHERE library_id = :old
-        """,
-        into=into_library,
-        old=from_library,
-        prefix=prefix,
-        now=now,
-    )
-
-
-def copy_analysis(tx: Transaction, *, source_id: int, target_id: int, now: int, tags_are_in_file: bool = False) -> None:
-    """Give a file the analysis of another with the same audio; it then needs no listening.
-
-    With `tags_are_in_file` it carries the source's written tags already, so nothing is to be written either.
-    """
-    forget_analysis(tx, [target_id])
-    for table, columns in (
-        ("file_scores", "pack_id, scores, spreads"),
-        ("embeddings", "backbone, fingerprint, mean"),
-        ("patches.patch_embeddings", "backbone, fingerprint, size, patches"),
-    ):
-        tx.run(
-            f"""
-            INSERT INTO {table} (file_id, {columns})
-            SELECT :target, {columns} FROM {table} WHERE file_id = :source
-            """,
-            source=source_id,
-            target=target_id,
-        )
-    tx.run(
-        f"""
-        UPDATE library_files
-           SET (suite, analyzed_at, patches, analysis_s, audio_hash, calibration, written_hash)
-             = (SELECT s.suite, s.analyzed_at, s.patches, s.analysis_s, s.audio_hash,
-                       CASE WHEN :in_file THEN s.calibration  END,
-                       CASE WHEN :in_file THEN s.written_hash END
-                  FROM library_files AS s WHERE s.id = :source),
-               needs_tagging = FALSE, needs_write = :needs_write, updated_at = :now,
-               {FRESH_START}
-         WHERE id = :target
-        """,
-        source=source_id,
-        target=target_id,
-        in_file=tags_are_in_file,
-        needs_write=not tags_are_in_file,
-        now=now,
-    )
-    tags.replace_written(tx, target_id, tags.written(tx, source_id) if tags_are_in_file else {})
+    run_in_chunks(tx, "DELETE FROM patches.patch_embeddings WHERE file_id IN :ids", ids)
+    return run_in_chunks(tx, "DELETE FROM library_files WHERE id IN :ids", ids)
 
 
 def forget_analysis(tx: Transaction, ids: Sequence[int]) -> None:
     """Remove scores and embeddings."""
     for table in ("file_scores", "embeddings", "patches.patch_embeddings"):
-        _run_in_chunks(tx, f"DELETE FROM {table} WHERE file_id IN :ids", ids)
-
-
-def request_analysis(tx: Transaction, ids: Sequence[int], *, force: bool = False, priority: int = 0, now: int) -> int:
-    """Have the files listened to: those without a current analysis, with `force` all. Says how many.
-
-    What went wrong before is forgotten, so that each gets all its attempts again.
-    """
-    return _run_in_chunks(
-        tx,
-        f"""
-        UPDATE library_files
-           SET needs_tagging = TRUE, updated_at = :now, {FRESH_START},
-               priority = CASE WHEN priority < :priority THEN :priority ELSE priority END
-         WHERE id IN :ids
-           AND missing_since IS NULL
-           {"" if force else "AND (needs_tagging OR analyzed_at IS NULL)"}
-        """,
-        ids,
-        priority=priority,
-        now=now,
-    )
-
-
-def request_write(tx: Transaction, ids: Sequence[int], *, now: int) -> int:
-    """Have the stored results of the files written (again)."""
-    return _run_in_chunks(
-        tx,
-        """
-        UPDATE library_files
-           SET needs_write = TRUE, write_error = NULL, write_failures = 0, not_before = NULL,
-               updated_at = :now
-         WHERE id IN :ids AND analyzed_at IS NOT NULL
-        """,
-        ids,
-        now=now,
-    )
-
-
-def retry(tx: Transaction, ids: Sequence[int] | None = None, *, now: int) -> int:
-    """Give files with problems another chance, all of them if `ids` is None; says how many."""
-    sql = f"""
-        UPDATE library_files
-           SET {FRESH_START}, write_error = NULL, write_failures = 0, updated_at = :now
-         WHERE (set_aside OR write_error IS NOT NULL)
-        """
-    if ids is None:
-        return tx.run(sql, now=now)
-    return _run_in_chunks(tx, f"{sql} AND id IN :ids", ids, now=now)
-
-
-def problems(tx: Transaction, limit: int, offset: int = 0) -> list[Problem]:
-    """Files that were set aside or could not be written, by id; missing ones left out."""
-    rows = tx.all(
-        f"""
-        SELECT f.id AS file_id, f.library_id, l.root_path, f.folder, f.name,
-               f.set_aside, f.error, f.error_kind, f.write_error, f.updated_at
-          {FROM}
-         WHERE (f.set_aside OR f.write_error IS NOT NULL)
-           AND f.missing_since IS NULL
-         ORDER BY f.id
-         LIMIT :limit OFFSET :offset
-        """,
-        limit=limit,
-        offset=offset,
-    )
-    parts = ("root_path", "folder", "name")
-    return [
-        Problem(path=join_path(*(row[p] for p in parts)), **{k: v for k, v in row.items() if k not in parts})
-        for row in rows
-    ]
-
-
-def queue_depth(tx: Transaction, *, library_id: int | None = None, now: int) -> QueueDepth:
-    """The queue of one library, or of all enabled ones."""
-    condition = "l.is_enabled" if library_id is None else "l.id = :library"
-    row = tx.one(
-        f"""
-        SELECT COUNT(*) FILTER (WHERE NOT set_aside AND (needs_tagging OR needs_write)
-                                  AND (lease_until IS NULL OR lease_until < :now))             AS pending,
-               COUNT(*) FILTER (WHERE NOT set_aside AND (needs_tagging OR needs_write)
-                                  AND lease_until >= :now)                                     AS running,
-               COUNT(*) FILTER (WHERE NOT set_aside AND NOT needs_tagging
-                                  AND analyzed_at IS NOT NULL)                                 AS completed,
-               COUNT(*) FILTER (WHERE set_aside)                                               AS errors
-          {FROM}
-         WHERE f.missing_since IS NULL AND {condition}
-        """,
-        now=now,
-        **({} if library_id is None else {"library": library_id}),
-    )
-    assert row is not None  # noqa: S101 (an aggregate always has a row)
-    return QueueDepth(depth=row["pending"] + row["running"], **row)
+        run_in_chunks(tx, f"DELETE FROM {table} WHERE file_id IN :ids", ids)
 
 
 def _seen(known: KnownFile, new: NewFile, now: int) -> dict[str, object]:
@@ -621,9 +382,9 @@ def _reason(new: NewFile) -> dict[str, object]:
     return {"error": new.error, "error_kind": new.error_kind}
 
 
-def _clean(facts: Facts) -> dict[str, object]:
+def clean_facts(facts: Facts) -> dict[str, object]:
     return {name: tags.clean(value) for name, value in asdict(facts).items()}
 
 
-def _run_in_chunks(tx: Transaction, sql: str, ids: Sequence[int], **params: object) -> int:
+def run_in_chunks(tx: Transaction, sql: str, ids: Sequence[int], **params: object) -> int:
     return sum(tx.run(sql, ids=list(ids[i : i + CHUNK]), **params) for i in range(0, len(ids), CHUNK))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nomarr.errors import Conflict, InvalidInput, NotFound, printable
-from nomarr.store import files
+from nomarr.store import identity
 from nomarr.store.database import Transaction
 
 SCAN_SILENT_MS = 60_000  # a running scan says so every few seconds; after this it died
@@ -195,7 +195,7 @@ def widen(
         file_write_mode=modes.pop() if len(modes) == 1 else None,
     )
     for library_id, prefix in prefixes.items():
-        files.move_all(tx, from_library=library_id, into_library=wide.id, prefix=prefix, now=now)
+        identity.move_all(tx, from_library=library_id, into_library=wide.id, prefix=prefix, now=now)
         tx.run("DELETE FROM libraries WHERE id = :id", id=library_id)
     return wide
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,14 @@ def save(tx: Transaction, file_id: int, scores: PackScores) -> None:
         scores=_vector(scores.values, len(scores.heads)),
         spreads=_vector(scores.spreads, len(scores.heads)),
     )
+
+
+def replace(tx: Transaction, file_id: int, packs: Sequence[PackScores]) -> None:
+    """Make these all the scores of a file; what packs that are gone said of it goes too."""
+    kept = [_pack_id(tx, pack) for pack in packs]
+    tx.run("DELETE FROM file_scores WHERE file_id = :id AND pack_id NOT IN :kept", id=file_id, kept=kept or [-1])
+    for pack in packs:
+        save(tx, file_id, pack)
 
 
 def load(tx: Transaction, file_id: int) -> list[PackScores]:

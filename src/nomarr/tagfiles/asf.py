@@ -38,9 +38,7 @@ def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def rewrite(
-    audio: Audio, prefix: str, wanted: Mapping[str, Sequence[str]], file: BinaryIO, _kind: str
-) -> None:
+def rewrite(audio: Audio, prefix: str, wanted: Mapping[str, Sequence[str]], file: BinaryIO, _kind: str) -> None:
     audio.tags[:] = [(key, item) for key, item in _attributes(audio) if not key.lower().startswith(prefix)]
     for name, values in wanted.items():
         audio.tags[prefix + name] = list(values)

@@ -157,9 +157,7 @@ def describe(path: AnyPath, *, namespace: str = "nom") -> FileFacts:
             texts = list(family.texts(audio))
             if not texts and kind in id3.AT_FRONT:
                 texts = list(id3.older_texts(file))
-            return make_facts(
-                container, _duration(audio.info), texts, family.fields(audio, prefix), prefix=prefix
-            )
+            return make_facts(container, _duration(audio.info), texts, family.fields(audio, prefix), prefix=prefix)
         except _DAMAGE:
             if kind == "mp3":
                 return _facts_without_tags(file, "mp3", lambda file: _Sound(_mpeg_info(file)))
@@ -264,6 +262,4 @@ def _rewrite(path: AnyPath, prefix: str, wanted: Fields) -> safewrite.Replaced:
 
 def _stream(info: Any) -> tuple[Any, ...]:
     """What must not change about the sound."""
-    return tuple(
-        getattr(info, name, None) for name in ("length", "sample_rate", "channels", "bits_per_sample")
-    )
+    return tuple(getattr(info, name, None) for name in ("length", "sample_rate", "channels", "bits_per_sample"))

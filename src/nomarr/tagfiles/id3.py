@@ -94,9 +94,7 @@ def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def rewrite(
-    audio: Audio, prefix: str, wanted: Mapping[str, Sequence[str]], file: BinaryIO, kind: str
-) -> None:
+def rewrite(audio: Audio, prefix: str, wanted: Mapping[str, Sequence[str]], file: BinaryIO, kind: str) -> None:
     tags = _to_rewrite(audio, prefix, file, kind)
     for name, values in wanted.items():
         tags.add(_text_frame(encoding=_UTF8, desc=prefix + name, text=list(values)))

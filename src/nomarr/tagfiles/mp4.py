@@ -47,9 +47,7 @@ def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def rewrite(
-    audio: Audio, prefix: str, wanted: Mapping[str, Sequence[str]], file: BinaryIO, _kind: str
-) -> None:
+def rewrite(audio: Audio, prefix: str, wanted: Mapping[str, Sequence[str]], file: BinaryIO, _kind: str) -> None:
     if audio.tags is None:
         audio.add_tags()
     for key in _our_keys(audio, prefix):

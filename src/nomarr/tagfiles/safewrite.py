@@ -27,9 +27,7 @@ _GROWTH = 1 << 20  # room for our fields and the padding around them
 _FICLONE = 0x40049409
 _LOCK_PATIENCE_S = 5.0
 _LOCK_RETRY_S = 0.02
-_NO_KERNEL_COPY = frozenset(
-    {errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM}
-)
+_NO_KERNEL_COPY = frozenset({errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM})
 
 
 class DiskProblem(WriteFailed):
@@ -150,9 +148,7 @@ def _identity(state: os.stat_result) -> tuple[int, int, int, int]:
 def _check_room(target: Path, size: int) -> None:
     room = os.statvfs(target.parent)
     if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise OSError(
-            errno.EROFS if room.f_flag & os.ST_RDONLY else errno.EACCES, "the folder cannot be written"
-        )
+        raise OSError(errno.EROFS if room.f_flag & os.ST_RDONLY else errno.EACCES, "the folder cannot be written")
     if not os.access(target, os.W_OK):
         # Renaming would work, but whoever protects a file means it.
         raise WriteFailed(target, "the file is write-protected")

@@ -57,9 +57,7 @@ def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def rewrite(
-    audio: Audio, prefix: str, wanted: Mapping[str, Sequence[str]], file: BinaryIO, _kind: str
-) -> None:
+def rewrite(audio: Audio, prefix: str, wanted: Mapping[str, Sequence[str]], file: BinaryIO, _kind: str) -> None:
     if audio.tags is None:
         audio.add_tags()
     foreign_comments = [(key, value) for key, value in _comments(audio) if not key.lower().startswith(prefix)]

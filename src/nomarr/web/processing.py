@@ -15,10 +15,10 @@ from pydantic import BaseModel
 from nomarr.errors import Forbidden, NotFound, printable
 from nomarr.scan import scan_library
 from nomarr.settings import Settings
-from nomarr.store import files, libraries
+from nomarr.store import files, libraries, queue
 from nomarr.store.database import Database, Transaction
-from nomarr.store.files import QueueDepth
 from nomarr.store.libraries import Library
+from nomarr.store.queue import QueueDepth
 from nomarr.web.answers import problems, queued_message
 from nomarr.web.auth import require_login
 from nomarr.web.context import UseClock, UseDatabase, UseSettings
@@ -84,10 +84,10 @@ def process_files(body: ProcessRequest, db: UseDatabase, settings: UseSettings, 
         ids = [_ids(tx, place) for place in places]
     with db.write() as tx:
         now = clock(tx)
-        counts = [files.request_analysis(tx, some, force=body.force, priority=ASKED_FOR, now=now) for some in ids]
+        counts = [queue.request_analysis(tx, some, force=body.force, priority=ASKED_FOR, now=now) for some in ids]
         everything = sorted({file_id for some in ids for file_id in some})
         overlaps = len(everything) < sum(map(len, ids))
-        enqueued = files.request_analysis(tx, everything, force=body.force, now=now) if overlaps else sum(counts)
+        enqueued = queue.request_analysis(tx, everything, force=body.force, now=now) if overlaps else sum(counts)
     results = [
         PathResult(place.path, "queued" if count else "current" if some else "skipped")
         for place, some, count in zip(places, ids, counts, strict=True)
@@ -98,7 +98,7 @@ def process_files(body: ProcessRequest, db: UseDatabase, settings: UseSettings, 
 @router.get("/queue/queue-depth", summary="How much there is to do", responses=problems(401, 503))
 def queue_depth(db: UseDatabase, clock: UseClock) -> QueueDepth:
     with db.read() as tx:
-        return files.queue_depth(tx, now=clock(tx))
+        return queue.queue_depth(tx, now=clock(tx))
 
 
 def find_places(paths: Iterable[str], enabled: Sequence[Library]) -> list[_Place]:

@@ -31,7 +31,7 @@ from nomarr.moods.tags import REFERENCE, TagValues, tags_for, tags_hash
 from nomarr.moods.tiers import moods_of
 from nomarr.scores import PackScores
 from nomarr.settings import Settings
-from nomarr.store import claims, files, journal, libraries, preferences, scores, workers
+from nomarr.store import claims, files, journal, libraries, preferences, queue, scores, workers
 from nomarr.store.claims import ClaimedFile, Scope
 from nomarr.store.database import Database, Transaction
 from nomarr.tagfiles.audiofile import Written, write_tags
@@ -162,7 +162,7 @@ class Worker:
         with self.db.write() as tx:
             if outcome.stale:
                 claims.release(tx, file)
-                files.request_analysis(tx, [file.file_id], force=True, now=tx.now_ms())
+                queue.request_analysis(tx, [file.file_id], force=True, now=tx.now_ms())
                 return
             self._record(tx, file, wanted, outcome)
 
@@ -304,7 +304,6 @@ def _tags(packs: Sequence[PackScores], mode: str | None, suite: str, settings: S
 
 
 def _save(tx: Transaction, file: ClaimedFile, analysis: Analysis) -> None:
-    for pack in analysis.packs:
-        scores.save(tx, file.file_id, pack)
+    scores.replace(tx, file.file_id, analysis.packs)
     for embedding in analysis.embeddings:
         scores.save_embedding(tx, file.file_id, embedding)

@@ -1,0 +1,130 @@
+"""What waits for the workers, what they could not handle, and what should be taken up again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nomarr.store.database import Transaction
+from nomarr.store.files import FRESH_START, FROM, join_path, run_in_chunks
+
+
+@dataclass(frozen=True)
+class QueueDepth:
+    """The queue in numbers, over files that are not missing.
+
+    `pending` and `running` count listening and writing; `completed` counts current analyses, so a file whose
+    results still wait to be written is in both.
+    """
+
+    depth: int
+    pending: int
+    running: int
+    completed: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that could not be analysed or written, and why."""
+
+    file_id: int
+    library_id: int
+    path: str
+    set_aside: bool
+    error: str | None
+    error_kind: str | None
+    write_error: str | None
+    updated_at: int
+
+
+def request_analysis(tx: Transaction, ids: Sequence[int], *, force: bool = False, priority: int = 0, now: int) -> int:
+    """Have the files listened to: those without a current analysis, with `force` all. Says how many.
+
+    What went wrong before is forgotten, so that each gets all its attempts again.
+    """
+    return run_in_chunks(
+        tx,
+        f"""
+        UPDATE library_files
+           SET needs_tagging = TRUE, updated_at = :now, {FRESH_START},
+               priority = CASE WHEN priority < :priority THEN :priority ELSE priority END
+         WHERE id IN :ids
+           AND missing_since IS NULL
+           {"" if force else "AND (needs_tagging OR analyzed_at IS NULL)"}
+        """,
+        ids,
+        priority=priority,
+        now=now,
+    )
+
+
+def request_write(tx: Transaction, ids: Sequence[int], *, now: int) -> int:
+    """Have the stored results of the files written (again)."""
+    return run_in_chunks(
+        tx,
+        """
+        UPDATE library_files
+           SET needs_write = TRUE, write_error = NULL, write_failures = 0, not_before = NULL,
+               updated_at = :now
+         WHERE id IN :ids AND analyzed_at IS NOT NULL
+        """,
+        ids,
+        now=now,
+    )
+
+
+def retry(tx: Transaction, ids: Sequence[int] | None = None, *, now: int) -> int:
+    """Give files with problems another chance, all of them if `ids` is None; says how many."""
+    sql = f"""
+        UPDATE library_files
+           SET {FRESH_START}, write_error = NULL, write_failures = 0, updated_at = :now
+         WHERE (set_aside OR write_error IS NOT NULL)
+        """
+    if ids is None:
+        return tx.run(sql, now=now)
+    return run_in_chunks(tx, f"{sql} AND id IN :ids", ids, now=now)
+
+
+def problems(tx: Transaction, limit: int, offset: int = 0) -> list[Problem]:
+    """Files that were set aside or could not be written, by id; missing ones left out."""
+    rows = tx.all(
+        f"""
+        SELECT f.id AS file_id, f.library_id, l.root_path, f.folder, f.name,
+               f.set_aside, f.error, f.error_kind, f.write_error, f.updated_at
+          {FROM}
+         WHERE (f.set_aside OR f.write_error IS NOT NULL)
+           AND f.missing_since IS NULL
+         ORDER BY f.id
+         LIMIT :limit OFFSET :offset
+        """,
+        limit=limit,
+        offset=offset,
+    )
+    parts = ("root_path", "folder", "name")
+    return [
+        Problem(path=join_path(*(row[p] for p in parts)), **{k: v for k, v in row.items() if k not in parts})
+        for row in rows
+    ]
+
+
+def queue_depth(tx: Transaction, *, library_id: int | None = None, now: int) -> QueueDepth:
+    """The queue of one library, or of all enabled ones."""
+    condition = "l.is_enabled" if library_id is None else "l.id = :library"
+    row = tx.one(
+        f"""
+        SELECT COUNT(*) FILTER (WHERE NOT set_aside AND (needs_tagging OR needs_write)
+                                  AND (lease_until IS NULL OR lease_until < :now))             AS pending,
+               COUNT(*) FILTER (WHERE NOT set_aside AND (needs_tagging OR needs_write)
+                                  AND lease_until >= :now)                                     AS running,
+               COUNT(*) FILTER (WHERE NOT set_aside AND NOT needs_tagging
+                                  AND analyzed_at IS NOT NULL)                                 AS completed,
+               COUNT(*) FILTER (WHERE set_aside)                                               AS errors
+          {FROM}
+         WHERE f.missing_since IS NULL AND {condition}
+        """,
+        now=now,
+        **({} if library_id is None else {"library": library_id}),
+    )
+    assert row is not None  # noqa: S101 (an aggregate always has a row)
+    return QueueDepth(depth=row["pending"] + row["running"], **row)
