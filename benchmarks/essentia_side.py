@@ -5,7 +5,7 @@ Run by an interpreter that has essentia-tensorflow and onnxruntime:
     python benchmarks/essentia_side.py plain|tensorflow MODELS [FROZEN]
 
 * `plain`: MonoLoader (16 kHz, resampleQuality 4), TensorflowInputMusiCNN frame by frame, the whole ONNX network in
-  onnxruntime, 64 patches at a time. (The chain Windowing, Spectrum, MelBands gives the same frames and is slower.)
+  onnxruntime, patch by patch. (The chain Windowing, Spectrum, MelBands gives the same frames and is slower.)
 * `tensorflow`: MonoLoader, TensorflowPredictMusiCNN on the frozen graph.
 
 Both then run the nine heads in onnxruntime, one by one. Everything has one thread.
@@ -25,7 +25,7 @@ import numpy as np
 import onnxruntime
 
 essentia.log.infoActive = essentia.log.warningActive = False
-FRAMES, HOP, BATCH = 187, 93, 64
+FRAMES, HOP, BATCH = 187, 93, 1  # larger batches are no faster on one core
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:

@@ -66,7 +66,9 @@ def build(weights: dict[str, np.ndarray]) -> None:
     features = tf.concat(layers, 2)
     pooled = tf.stack([tf.reduce_max(features, 1), tf.reduce_mean(features, 1)], 2)
     pooled = norm(tf.reshape(pooled, [-1, 2 * features.shape[2]]), 9)
-    dense = tf.nn.bias_add(tf.matmul(pooled, constant("dense/kernel")), constant("dense/bias"), name="model/dense/BiasAdd")
+    dense = tf.nn.bias_add(
+        tf.matmul(pooled, constant("dense/kernel")), constant("dense/bias"), name="model/dense/BiasAdd"
+    )
     hidden = norm(tf.nn.relu(dense), 10)
     logits = tf.nn.bias_add(tf.matmul(hidden, constant("dense_1/kernel")), constant("dense_1/bias"))
     tf.sigmoid(logits, name="model/Sigmoid")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,8 +14,8 @@ import pytest
 from tests.audio_files import KINDS, SECONDS, AudioFiles, dsf_bytes, encode, float_wav, tones, wav_bytes
 from tests.signals import tone, varied, whole, write_wav
 
-from nomarr.audio import decode
 from nomarr.audio.decode import RATE, Sound
+from nomarr.audio.header import read_header
 from nomarr.errors import UnreadableAudio, VanishedFile
 
 DAMAGED = ("flac", "mp3_cbr", "ogg", "m4a", "opus", "wv", "aac", "mka")
@@ -38,16 +39,16 @@ def peak_at(frequency: float, samples: np.ndarray) -> float:
 
 
 def in_graph(path: Path) -> np.ndarray:
-    return np.concatenate(list(Sound(path)._decode_in_graph(decode._read_header(path))))
+    return np.concatenate(list(Sound(path)._decode_in_graph(read_header(path))))
 
 
 def with_care(path: Path) -> np.ndarray:
-    return np.concatenate(list(Sound(path)._decode_with_care(decode._read_header(path))))
+    return np.concatenate(list(Sound(path)._decode_with_care(read_header(path))))
 
 
 def as_heard(path: Path) -> np.ndarray:
     """At the file's own rate."""
-    return np.concatenate(list(Sound(path)._native_blocks(decode._read_header(path))))
+    return np.concatenate(list(Sound(path)._native_blocks(read_header(path))))
 
 
 def written(path: Path, content: bytes) -> Path:
@@ -217,6 +218,11 @@ def test_an_absurd_sample_rate_is_refused(rate, tmp_path):
     assert refusal(path) == f"its audio stream has a sample rate of {rate} Hz"
 
 
+def test_an_unknown_format_of_sound_is_refused(tmp_path):
+    path = written(tmp_path / "a.wav", wav_bytes(bytes(100_000), kind=0x4242))
+    assert refusal(path) == "its sound has a format that no decoder is known for"
+
+
 @pytest.mark.parametrize("channels", [0, 65, 300])
 def test_an_absurd_number_of_channels_is_refused(channels, tmp_path):
     assert refusal(written(tmp_path / "a.wav", wav_bytes(bytes(100_000), channels=channels)))
@@ -350,6 +356,25 @@ def test_the_header_of_a_flac_without_frames_is_refused(tmp_path, audio_files: A
     assert refusal(written(tmp_path / "a.flac", content[: content.index(b"\xff\xf8", 42)]))
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.mp3", "ffconcat version 1.0\nfile other.flac\n"),
+        ("a.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nother.flac\n#EXT-X-ENDLIST\n"),
+        ("a.mp3", "ffconcat version 1.0\nfile http://127.0.0.1:{port}/other.flac\n"),
+        ("a.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:{port}/a.ts\n#EXT-X-ENDLIST\n"),
+    ],
+)
+def test_a_playlist_is_followed_neither_to_files_nor_to_the_network(name, text, tmp_path, audio_files: AudioFiles):
+    written(tmp_path / "other.flac", audio_files.content("flac"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        path = written(tmp_path / name, text.format(port=server.getsockname()[1]).encode())
+        assert refusal(path)
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
 def test_an_empty_file_is_refused(tmp_path):
     assert refusal(written(tmp_path / "a.mp3", b"")) == "the file is empty"
 
@@ -387,7 +412,7 @@ def test_a_file_that_may_not_be_read_counts_as_vanished(tmp_path, audio_files: A
 
 def test_a_file_that_goes_away_between_two_looks_has_vanished(tmp_path, audio_files: AudioFiles):
     path = written(tmp_path / "a.mp3", audio_files.content("mp3_cbr"))
-    header = decode._read_header(path)
+    header = read_header(path)
     path.unlink()
     with pytest.raises(VanishedFile):
         list(Sound(path)._native_blocks(header))
