@@ -56,6 +56,42 @@ def test_a_bad_settings_file_is_refused_with_its_path(tmp_path: Path, text: str)
         load_settings({"NOMARR_DATA_DIR": str(tmp_path)})
 
 
+def test_a_settings_file_may_use_the_names_of_the_api(tmp_path: Path) -> None:
+    (tmp_path / "nomarr.yaml").write_text("tagger_worker_count: 3\n")
+    assert load_settings({"NOMARR_DATA_DIR": str(tmp_path)}).workers == 3
+
+
+def test_what_is_fixed_is_not_for_the_settings_file_to_say(tmp_path: Path) -> None:
+    (tmp_path / "nomarr.yaml").write_text("fixed: [namespace]\n")
+    with pytest.raises(SettingsError, match="unknown setting 'fixed'"):
+        load_settings({"NOMARR_DATA_DIR": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("text", "proxies"),
+    [
+        ("10.0.0.1, ::1", ("10.0.0.1", "::1")),
+        ("172.16.5.9/12", ("172.16.0.0/12",)),
+        ("*", ("*",)),
+        ("none", ()),
+    ],
+)
+def test_trusted_proxies_are_addresses_or_networks(tmp_path: Path, text: str, proxies: tuple[str, ...]) -> None:
+    found = load_settings({"NOMARR_DATA_DIR": str(tmp_path), "NOMARR_TRUSTED_PROXIES": text})
+    assert found.trusted_proxies == proxies
+
+
+@pytest.mark.parametrize("text", ["proxy", "10.0.0.1/40", "10.0.0"])
+def test_a_trusted_proxy_by_name_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match=r"trusted_proxies.*neither an address nor a network"):
+        load_settings({"NOMARR_DATA_DIR": str(tmp_path), "NOMARR_TRUSTED_PROXIES": text})
+
+
+def test_places_to_browse_become_absolute(tmp_path: Path) -> None:
+    found = load_settings({"NOMARR_DATA_DIR": str(tmp_path), "NOMARR_BROWSE_ROOTS": "/music/../srv, ~/x"})
+    assert found.browse_roots == (Path("/srv"), Path("~/x").expanduser())
+
+
 def test_misspelt_variables_are_found() -> None:
     assert unknown_names({"NOMARR_PROT": "1", "NOMARR_PORT": "1", "NOMARR_DATABASE_URL_FILE": "x"}) == ["NOMARR_PROT"]
 
@@ -66,6 +102,7 @@ def test_settings_survive_the_way_into_another_process(tmp_path: Path) -> None:
         "NOMARR_ADMIN_PASSWORD": "swordfish",
         "NOMARR_LIBRARY_IGNORE_PATTERNS": "*.tmp, Podcasts",
         "NOMARR_LIBRARY_AUTO_TAG": "false",
+        "NOMARR_BROWSE_ROOTS": "/music,/srv",
     }
     settings = load_settings(environment)
     assert load_settings(settings.as_environment()) == settings

@@ -158,7 +158,7 @@ class Models:
 
 def _pack_scores(pack: Pack, classes: np.ndarray) -> PackScores:
     columns = classes[:, pack.score_columns]
-    return PackScores(pack.name, pack.fingerprint, pack.scores, pooled(columns), spread(columns))
+    return PackScores(pack.name, pack.fingerprint, pack.scores, pooled(columns), spread(columns), pack.backbone.name)
 
 
 def analyze(path: str | Path, models: Models | None = None) -> Analysis:

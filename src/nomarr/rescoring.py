@@ -53,4 +53,4 @@ def _scored(runner: HeadRunner, embedding: Embedding) -> PackScores | None:
         return None
     nothing = np.empty((len(patches), 0), np.float32)
     columns = runner.classes(Heard(nothing, patches.astype(np.float32)))[:, pack.score_columns]
-    return PackScores(pack.name, pack.fingerprint, pack.scores, pooled(columns), spread(columns))
+    return PackScores(pack.name, pack.fingerprint, pack.scores, pooled(columns), spread(columns), pack.backbone.name)

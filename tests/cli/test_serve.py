@@ -41,11 +41,12 @@ class Server:
 
 
 @contextmanager
-def serving(ground: Ground) -> Iterator[tuple[Server, subprocess.Popen[str]]]:
+def serving(ground: Ground, *options: object) -> Iterator[tuple[Server, subprocess.Popen[str]]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with ground.start("serve", "--port", port, "--workers", 1, NOMARR_ADMIN_PASSWORD=PASSWORD) as process:
+    options = options or ("--workers", 1)
+    with ground.start("serve", "--port", port, *options, NOMARR_ADMIN_PASSWORD=PASSWORD) as process:
         server = Server(port)
         try:
             deadline = time.monotonic() + 30
@@ -111,3 +112,18 @@ def test_a_database_that_cannot_be_used_is_said_in_a_sentence(ground: Ground, ur
     assert done.returncode == 2
     assert done.stderr.startswith("nomarr: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("trusted", "address"), [("127.0.0.1", "198.51.100.7"), ("none", "127.0.0.1")])
+def test_only_a_trusted_proxy_may_say_whose_request_it_is(ground: Ground, trusted: str, address: str) -> None:
+    (ground.folder / "data").mkdir()
+    (ground.folder / "data" / "nomarr.yaml").write_text(f"trusted_proxies: [{trusted}]\n")
+    with serving(ground, "--workers", 0) as (server, process):
+        body = json.dumps({"password": PASSWORD}).encode()
+        headers = {"Content-Type": "application/json", "X-Forwarded-For": "198.51.100.7"}
+        request = urllib.request.Request(f"{server.base}/api/web/auth/login", data=body, headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+    assert f"login from {address}" in err

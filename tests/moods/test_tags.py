@@ -1,5 +1,26 @@
-from nomarr.moods.tags import tags_for, tags_hash
-from nomarr.scores import Moods
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heard import HEADS, some_scores
+from nomarr.inference.catalog import score_names
+from nomarr.moods.calibration import calibrated
+from nomarr.moods.reference import for_words
+from nomarr.moods.tags import (
+    hash_text,
+    hashes_of,
+    score_steps,
+    score_text,
+    suite_term,
+    tag_scores,
+    tags_for,
+    tags_hash,
+)
+from nomarr.moods.tiers import moods_of, strengths_of, tiers_of
+from nomarr.scores import Calibration, LibraryCalibration, Moods
 
 MOODS = Moods(strict=("happy",), regular=("happy", "party"), loose=("happy", "party", "bright"))
 
@@ -35,7 +56,52 @@ def test_a_tier_without_words_leaves_no_empty_field() -> None:
     assert found == {"mood-loose": ("sad",)}
 
 
-def test_the_hash_sees_every_value_but_not_the_version() -> None:
+def test_the_hash_sees_every_value_but_neither_version_nor_calibration() -> None:
     assert tags_hash(tags("native")) == tags_hash(tags("native", version="2.0"))
+    assert tags_hash(tags("native")) == tags_hash(tags("native", calibration="v2"))
     assert tags_hash(tags("native")) != tags_hash(tags("native", suite="other"))
     assert tags_hash({"a": ("b", "c")}) != tags_hash({"a": ("bc",)})
+    assert tags_hash({"a": ("b", "c")}) != tags_hash({"a": ("b",), "c": ()})
+    assert tags_hash({"a": ("b",)}) != tags_hash({"b": ("a",)})
+
+
+def test_the_hash_does_not_mind_the_order_of_words() -> None:
+    assert tags_hash({"mood-loose": ("sad", "calm")}) == tags_hash({"mood-loose": ("calm", "sad")})
+
+
+@given(st.floats(0, 1), st.floats(0, 1, width=32))
+def test_a_score_is_written_with_four_decimals(double: float, single: float) -> None:
+    for value in (double, single):
+        assert re.fullmatch(r"[01]\.[0-9]{4}", score_text(value))
+        assert abs(float(score_text(value)) - value) <= 0.5001e-4
+        assert f"{score_steps(np.array([value]))[0] / 10_000:.4f}" == score_text(value)
+
+
+@pytest.mark.parametrize("mode", ["native", "moods", "none"])
+@pytest.mark.parametrize("own", [True, False])
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32), count=st.integers(1, 5))
+def test_hashes_of_many_tracks_are_those_of_each(mode: str, own: bool, seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    tracks = [some_scores(rng) for _ in range(count)]
+    heads = {(pack, head): Calibration(0.01, rng.uniform(0.015, 1)) for pack in HEADS for head in HEADS[pack]}
+    calibration = LibraryCalibration("v1", heads) if own else LibraryCalibration()
+    names = score_names(HEADS.items())
+    columns = {
+        (pack.pack, head): np.array([track[i].values[j] for track in tracks])
+        for i, pack in enumerate(tracks[0])
+        for j, head in enumerate(pack.heads)
+    }
+    written = {names[key]: calibrated(raw, calibration.heads.get(key)) for key, raw in columns.items()}
+    tiers = tiers_of(strengths_of(columns, for_words(calibration)))
+    hashes = hashes_of(written, tiers, tracks=count, mode=mode).tolist()
+    for track, number in zip(tracks, hashes, strict=True):
+        one = tags_for(
+            tag_scores(track, names, calibration.heads),
+            moods_of(track, for_words(calibration)),
+            mode=mode,
+            version="1",
+            suite="s",
+            calibration=calibration.label,
+        )
+        assert hash_text(number + suite_term("s", mode=mode)) == tags_hash(one)

@@ -1,12 +1,24 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from heard import some_scores
 from nomarr.inference.vocabulary import MSD, VIBENET
 from nomarr.moods.calibration import Calibration
 from nomarr.moods.reference import reference_calibrations
-from nomarr.moods.tiers import MOODS, REGULAR, STRICT, moods_of, strengths
+from nomarr.moods.tiers import (
+    IN_LOOSE,
+    IN_REGULAR,
+    IN_STRICT,
+    MOODS,
+    REGULAR,
+    STRICT,
+    moods_of,
+    strengths,
+    strengths_of,
+    tiers_of,
+)
 from nomarr.scores import PackScores
 
 MSD_HEADS = tuple(output.head for output in MSD)
@@ -82,6 +94,7 @@ def test_the_reference_knows_every_score_of_the_default_packs() -> None:
 
 
 @pytest.mark.parametrize("reference", [True, False])
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=57, max_size=57))
 def test_tiers_nest_and_opposites_are_never_both_strict(reference: bool, values: list[float]) -> None:
     packs = [pack("musicnn", MSD_HEADS, values[:50]), pack("vibenet", VIBENET_HEADS, values[50:])]
@@ -93,3 +106,26 @@ def test_tiers_nest_and_opposites_are_never_both_strict(reference: bool, values:
         if strength.get(mood.word, 0) >= STRICT:
             assert mood.word in found.regular
         assert (strength.get(mood.word, 0) >= REGULAR) == (mood.word in found.regular)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 20))
+def test_many_tracks_at_once_get_the_words_that_each_gets_alone(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    tracks = [some_scores(rng, ("essentia-net", "musicnn", "vibenet")) for _ in range(count)]
+    calibrations = {
+        **reference_calibrations(),
+        **{(p.pack, head): Calibration(0.02, rng.uniform(0.02, 1)) for p in tracks[0] for head in p.heads[::2]},
+    }
+    columns = {
+        (p.pack, head): np.array([track[i].values[j] for track in tracks])
+        for i, p in enumerate(tracks[0])
+        for j, head in enumerate(p.heads)
+    }
+    found = strengths_of(columns, calibrations)
+    tiers = tiers_of(found)
+    for number, track in enumerate(tracks):
+        assert {word: values[number] for word, values in found.items()} == strengths(track, calibrations)
+        alone = moods_of(track, calibrations)
+        for least, words in ((IN_STRICT, alone.strict), (IN_REGULAR, alone.regular), (IN_LOOSE, alone.loose)):
+            assert {word for word, tier in tiers.items() if tier[number] >= least} == set(words)

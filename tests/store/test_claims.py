@@ -237,15 +237,11 @@ def test_a_write_failure_keeps_the_analysis_and_is_tried_again(db: Database, add
 
 def test_a_write_is_recorded_with_the_files_new_size_and_time(db: Database, add_file: AddFile) -> None:
     file_id = add_file()
-    written = {"mood-strict": ("happy", "calm"), "mood_happy": ("0.8712",)}
     with db.write() as tx:
         file = claims.claim_next(tx, worker="w1", now=NOW, lease_ms=LEASE_MS)
         assert file is not None
         claims.finish(tx, file, now=NOW, suite="s", patches=1, duration_s=1, audio_hash="h", needs_write=True)
-        claims.record_write(
-            tx, file, now=NOW, size=1200, mtime_ns=9, written=written, written_hash="w", calibration="c"
-        )
-        assert tags.written(tx, file_id) == written
+        claims.record_write(tx, file, now=NOW, size=1200, mtime_ns=9, written_hash="w", calibration="c")
     found = row(db, file_id)
     assert (found.needs_tagging, found.needs_write, found.size, found.mtime_ns) == (False, False, 1200, 9)
     assert (found.written_hash, found.written_at, found.calibration) == ("w", NOW, "c")
@@ -259,13 +255,13 @@ def test_a_lost_claim_records_nothing_of_a_whole_transaction(db: Database, add_f
 
     def record() -> None:
         with db.write() as tx:
-            tags.replace_written(tx, file_id, {"mood_happy": ("1",)})
-            claims.record_write(tx, file, now=NOW, size=1, mtime_ns=1, written={}, written_hash="w", calibration=None)
+            tags.replace_file_tags(tx, file_id, {"genre": ("Jazz",)})
+            claims.record_write(tx, file, now=NOW, size=1, mtime_ns=1, written_hash="w", calibration=None)
 
     with pytest.raises(ClaimLost):
         record()
     with db.read() as tx:
-        assert tags.written(tx, file_id) == {}
+        assert tags.file_tags(tx, file_id) == {}
 
 
 def test_where_nothing_is_written_the_file_is_done(db: Database, add_file: AddFile) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,17 @@ def analyse(db: Database, file_id: int) -> None:
     with db.write() as tx:
         scores.save(tx, file_id, some_scores())
         scores.save_embedding(tx, file_id, some_embedding())
+
+
+def claim_and_write(db: Database, file_id: int) -> tuple[str, int, str]:
+    """Write a current file's tags; -> what is noted of that."""
+    with db.write() as tx:
+        queue.request_write(tx, [file_id], now=NOW)
+    file = claim(db)
+    assert file is not None
+    with db.write() as tx:
+        claims.record_write(tx, file, now=NOW, size=1000, mtime_ns=5, written_hash="w", calibration="c")
+    return "w", NOW, "c"
 
 
 def test_a_file_comes_back_as_it_was_found(db: Database, library: Library, add_file: AddFile) -> None:
@@ -78,6 +90,7 @@ def test_folders_come_each_once_from_where_asked_downwards(db: Database, library
 def test_other_audio_takes_all_that_was_known_of_the_old(db: Database, add_file: AddFile) -> None:
     file_id = add_file(audio_key="k")
     analyse(db, file_id)
+    claim_and_write(db, file_id)
     new = NewFile("", "a.mp3", 2000, 9, Facts(title="New"), audio_key="other")
     with db.write() as tx:
         assert files.update_changed(tx, known(db, file_id), new, now=NOW + 1, same_audio=False)
@@ -86,6 +99,7 @@ def test_other_audio_takes_all_that_was_known_of_the_old(db: Database, add_file:
     file = row(db, file_id)
     assert (file.size, file.mtime_ns, file.title, file.audio_key) == (2000, 9, "New", "other")
     assert (file.needs_tagging, file.analyzed_at, file.audio_hash, file.suite) == (True, None, None, None)
+    assert (file.written_hash, file.written_at, file.calibration) == (None, None, None)
 
 
 def test_the_same_audio_keeps_its_analysis(db: Database, add_file: AddFile) -> None:
@@ -187,16 +201,17 @@ def test_only_analysed_files_are_found_by_their_audio(db: Database, add_file: Ad
 def test_a_copy_gets_the_analysis_of_its_twin(db: Database, add_file: AddFile, is_in_file: bool) -> None:
     source = add_file(audio_key="k")
     analyse(db, source)
+    written = claim_and_write(db, source)
     target = add_file("copy.mp3", audio_key="k")
     with db.write() as tx:
-        tags.replace_written(tx, source, {"mood_happy": ("0.5000",)})
         identity.copy_analysis(tx, source_id=source, target_id=target, now=NOW, tags_are_in_file=is_in_file)
         assert len(scores.load(tx, target)) == 1
         assert scores.load_embedding(tx, target, "effnet") is not None
-        assert tags.written(tx, target) == ({"mood_happy": ("0.5000",)} if is_in_file else {})
     file = row(db, target)
     assert (file.needs_tagging, file.needs_write, file.is_current) == (False, not is_in_file, True)
     assert (file.audio_hash, file.suite, file.patches) == ("hash of a.mp3", "suite-1", 12)
+    kept = (file.written_hash, file.written_at, file.calibration)
+    assert kept == (written if is_in_file else (None, None, None))
 
 
 def test_asking_for_analysis_leaves_out_what_is_current_unless_forced(db: Database, add_file: AddFile) -> None:
@@ -239,6 +254,18 @@ def test_the_queue_is_counted_as_it_is(db: Database, library: Library, add_file:
         assert queue.queue_depth(tx, library_id=off.id, now=NOW).pending == 1
         later = queue.queue_depth(tx, now=NOW + 2 * LEASE_MS)
         assert (later.pending, later.running) == (3, 0)
+
+
+@pytest.mark.parametrize("library_id", [None, 1])
+def test_the_queue_is_counted_from_indexes_alone(tmp_path: Path, library_id: int | None) -> None:
+    with Database(f"sqlite:///{tmp_path / 'nomarr.db'}") as db:
+        db.migrate()
+        with db.read() as tx:
+            steps = tx.all(f"EXPLAIN QUERY PLAN {queue._depth_sql(library_id)}", now=NOW, library=1)
+    *counted, running = [step["detail"] for step in steps if "library_files" in step["detail"]]
+    assert len(counted) == 5
+    assert all("COVERING INDEX ix_library_files_state (library_id=? AND missing_since=? AND set" in c for c in counted)
+    assert "ix_library_files_lease (lease_until>?)" in running
 
 
 def test_problems_come_in_pages_and_can_all_be_retried(db: Database, add_file: AddFile) -> None:

@@ -35,15 +35,6 @@ def test_the_longest_tag_fits_into_the_index(db: Database, add_file: AddFile) ->
         tags.replace_file_tags(tx, file_id, {odd: (odd,)})
 
 
-def test_written_tags_come_back_in_order(db: Database, add_file: AddFile) -> None:
-    file_id = add_file()
-    written = {"mood-strict": ("glücklich", "calm"), "mood_happy": ("0.8712",)}
-    with db.write() as tx:
-        tags.replace_written(tx, file_id, {"old": ("1",)})
-        tags.replace_written(tx, file_id, written)
-        assert tags.written(tx, file_id) == written
-
-
 @given(st.text())
 def test_tidied_text_has_nothing_left_to_tidy(text: str) -> None:
     tidy = tags.clean(text)
@@ -59,8 +50,8 @@ def note(db: Database, file_id: int | None, batch: str = "b1", action: str = "wr
             path="/music/a.mp3",
             batch=batch,
             action=action,
-            before={},
-            after={"mood_happy": ("1",)},
+            before={"mood-strict": ("glücklich", "calm")},
+            after_hash="0123",
             at=NOW,
             size=3,
         )
@@ -72,7 +63,8 @@ def test_the_journal_is_read_from_its_newest_entry(db: Database, add_file: AddFi
     with db.read() as tx:
         newest = journal.recent(tx, limit=10)
         assert [entry.id for entry in newest] == ids[::-1]
-        assert (newest[0].before, newest[0].after, newest[0].size) == ({}, {"mood_happy": ["1"]}, 3)
+        assert (newest[0].before, newest[0].after_hash) == ({"mood-strict": ["glücklich", "calm"]}, "0123")
+        assert (newest[0].size, newest[0].audio_hash) == (3, None)
         assert [e.id for e in journal.recent(tx, limit=1, before_id=ids[2])] == [ids[1]]
         assert [e.id for e in journal.recent(tx, limit=9, file_id=file_id, batch="b1")] == [ids[0]]
         assert journal.last_batch(tx) == "b2"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -198,9 +197,3 @@ def analyse(db: Database, home: Home) -> Analyse:
         return done
 
     return run
-
-
-@pytest.fixture
-def no_root() -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may read every folder")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio.from_thread
 import httpx
 import pytest
 
@@ -14,6 +16,7 @@ from nomarr.scan import ScanResult, scan_library
 from nomarr.settings import Settings
 from nomarr.store import libraries
 from nomarr.store.database import Database
+from powers import without_powers
 
 from .conftest import NOW_MS, Analyse, Home, make_song
 
@@ -167,9 +170,11 @@ def test_a_root_must_be_a_folder_that_exists(client: httpx.Client, music: Path) 
     assert detail(add(client, file), 400) == f"{file}: it is not a folder"
 
 
-def test_a_root_must_be_readable(client: httpx.Client, music: Path, no_root: None) -> None:
+def test_a_root_must_be_readable(home: Home, music: Path) -> None:
     music.chmod(0)
-    assert "cannot be read" in detail(add(client, music), 400)
+    with without_powers(), anyio.from_thread.start_blocking_portal() as portal:
+        client = replace(home, portal=portal).connect(token=home.token)
+        assert "cannot be read" in detail(add(client, music), 400)
     music.chmod(0o755)
 
 
@@ -336,6 +341,17 @@ def test_an_empty_root_is_an_error_and_nothing_goes_missing(
     seen = client.get(f"{URL}/1").json()
     assert (seen["file_count"], seen["scan_status"]) == (3, "failed")
     assert "Nothing was changed" in seen["scan_error"]
+
+
+def test_a_scan_whose_process_died_has_failed(
+    client: httpx.Client, library: dict[str, Any], db: Database, home: Home
+) -> None:
+    with db.write() as tx:
+        libraries.begin_scan(tx, 1, owner="gone", now=NOW_MS)
+    assert client.get(f"{URL}/1").json()["scan_status"] == "scanning"
+    home.time.pass_s(61)
+    (seen,) = client.get(URL).json()
+    assert (seen["scan_status"], seen["scan_error"]) == ("failed", "its process ended before the scan did")
 
 
 def test_while_a_scan_runs_another_has_to_wait(

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from ground import Ground
+from nomarr.config import PAUSED
+from nomarr.moods.tags import tags_hash
 from nomarr.scan import scan_library
-from nomarr.store import claims, files, journal, libraries, preferences, queue, scores, tags, workers
+from nomarr.store import claims, files, journal, libraries, preferences, queue, scores, workers
 from nomarr.store.database import Database
 from nomarr.store.libraries import Library
 from nomarr.tagfiles.audiofile import read_tags, write_tags
-from nomarr.worker.loop import PAUSED, Worker
+from nomarr.worker.loop import Worker
 
 
 @pytest.fixture
@@ -55,12 +57,14 @@ def test_a_worker_writes_tags_and_records_scores(db: Database, here: Ground, tra
         assert workers.list_all(tx) == []
     assert (depth.completed, depth.depth, depth.errors) == (len(tracks), 0, 0)
     assert len(entries) == len(tracks)
+    assert all(entry.before == {} and entry.after_hash == tags_hash(read_tags(entry.path)) for entry in entries)
     for ending in tracks:
         file = row(db, made, f"track.{ending}")
         with db.read() as tx:
-            written, packs = tags.written(tx, file.id), scores.load(tx, file.id)
+            packs = scores.load(tx, file.id)
             embedding = scores.load_embedding(tx, file.id, "tiny")
-        assert read_tags(file.path) == written
+        written = read_tags(file.path)
+        assert file.written_hash == tags_hash(written)
         assert float(written["mood_happy"][0]) == pytest.approx(
             float(packs[0].values[packs[0].heads.index("mood_happy")]), abs=6e-5
         )

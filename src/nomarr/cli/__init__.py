@@ -32,6 +32,10 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="The models that listen: list, fetch, verify.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+key_app = typer.Typer(help="The API key for programs.", no_args_is_help=True)
+app.add_typer(key_app, name="key")
+password_app = typer.Typer(help="The password for people.", no_args_is_help=True)
+app.add_typer(password_app, name="password")
 
 Paths = Annotated[list[Path], typer.Argument(help="Music files or folders.", show_default=False)]
 Workers = Annotated[
@@ -123,11 +127,35 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As one JSON obj
 
 
 @app.command()
+def calibrate(
+    apply: Annotated[bool, typer.Option("--apply", help="Have files written again whose tags change.")] = False,
+    library: Annotated[str | None, typer.Option(help="Count this library, and for it alone.")] = None,
+) -> None:
+    """Adapt scores and moods to your music, from what was heard already. Reads no audio."""
+    from nomarr.cli.calibrate import run_calibrate
+
+    raise typer.Exit(run_calibrate(apply=apply, library=library))
+
+
+@app.command()
 def untag(paths: Paths) -> None:
     """Take every tag of Nomarr's out of files again. Nothing else in them changes."""
     from nomarr.cli.tag import run_untag
 
     raise typer.Exit(run_untag(paths))
+
+
+@app.command()
+def undo(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Music files or folders.", show_default=False)] = None,
+    last: Annotated[bool, typer.Option("--last", help="The newest batch.")] = False,
+    batch: Annotated[str | None, typer.Option(help="One batch, by its name.", show_default=False)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also where other programs changed the file since.")] = False,
+) -> None:
+    """Give files back the tags they had before Nomarr wrote. Nothing else in them changes."""
+    from nomarr.cli.undo import run_undo
+
+    raise typer.Exit(run_undo(paths or [], last=last, batch=batch, force=force))
 
 
 @app.command()
@@ -177,3 +205,29 @@ def models_verify() -> None:
     from nomarr.cli.models import run_verify
 
     raise typer.Exit(run_verify())
+
+
+@key_app.command("show")
+def key_show() -> None:
+    """Print the API key of this installation; the first time one is made."""
+    from nomarr.cli.secrets import run_key
+
+    raise typer.Exit(run_key(generate=False))
+
+
+@key_app.command("generate")
+def key_generate() -> None:
+    """Make another API key; the old one opens nothing any more."""
+    from nomarr.cli.secrets import run_key
+
+    raise typer.Exit(run_key(generate=True))
+
+
+@password_app.command("reset")
+def password_reset(
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read it from the first line of stdin.")] = False,
+) -> None:
+    """Set another password, by default a generated one, and end all sessions."""
+    from nomarr.cli.secrets import run_password_reset
+
+    raise typer.Exit(run_password_reset(from_stdin=stdin))

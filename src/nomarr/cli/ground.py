@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +20,9 @@ from nomarr.store import libraries, runs
 from nomarr.store.claims import Scope
 from nomarr.store.database import Database, Transaction
 from nomarr.store.libraries import Library
+from nomarr.tagfiles.leftovers import remove_stale_copies
+
+log = logging.getLogger(__name__)
 
 
 def open_database(settings: Settings) -> Database:
@@ -76,6 +82,20 @@ def library_for(tx: Transaction, path: Path, settings: Settings, *, now: int, is
     return libraries.create(
         tx, name=name, root_path=root, now=now, origin="tag", is_enabled=is_enabled and path.is_dir()
     )
+
+
+def clear_leftovers(roots: Iterable[Path]) -> None:
+    """Removes what killed writers left beside the music, and completes what they were in the middle of."""
+    for root in roots:
+        for path in remove_stale_copies(root, now=time.time()):
+            log.info("removed %s, which a killed process had left", printable(path))
+
+
+def clear_leftovers_beside(db: Database) -> None:
+    """The same for every enabled library, in a thread: a million files on a slow disk must not hold a start up."""
+    with db.read() as tx:
+        roots = [Path(library.root_path) for library in libraries.list_all(tx, enabled_only=True)]
+    threading.Thread(target=clear_leftovers, args=(roots,), name="leftovers", daemon=True).start()
 
 
 def _free_name(root: Path, taken: set[str]) -> str:

@@ -7,14 +7,17 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
+from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import uvicorn
 from rich.console import Console
 
-from nomarr.cli.ground import open_database, ready_models, renew
+from nomarr import config
+from nomarr.cli.ground import clear_leftovers_beside, open_database, ready_models, renew
 from nomarr.errors import ModelProblem, NomarrError, SettingsError
 from nomarr.settings import Settings, load_settings
 from nomarr.store.claims import Scope
@@ -25,37 +28,113 @@ from nomarr.worker.supervisor import NOTHING_WORKS, Supervisor, default_workers
 log = logging.getLogger(__name__)
 console = Console(stderr=True)
 
+LISTENER = "_NOMARR_LISTENER"  # the file descriptor that a restarted server takes over
+
 
 def run_serve(*, host: str | None, port: int | None, workers: int | None) -> int:
     settings = load_settings(host=host, port=port, workers=workers)
-    from nomarr.web.app import create_app
-    from nomarr.web.auth import ensure_password
-
+    restart = Restart()
     with _listening(settings) as listener, open_database(settings) as db:
-        suite = ready_models(settings, console)
-        password = ensure_password(db, settings)
-        if password is not None:
-            console.print(f"Your password is {password}  (shown this once; it can be changed later)", highlight=False)
-        renew(db, suite)
-        supervisor = Supervisor(settings, db, _count(settings))
-        supervisor.start()
-        address = f"http://{settings.host}:{listener.getsockname()[1]}"
-        console.print(f"Nomarr listens at {address} with {len(supervisor.slots)} workers", highlight=False)
-        config = uvicorn.Config(
-            create_app(settings, db), log_level="warning", server_header=False, timeout_graceful_shutdown=10
-        )
-        _on_signal(threading.Event())  # uvicorn passes a signal on once it has shut down; the workers come after
-        try:
-            uvicorn.Server(config).run(sockets=[listener])
-        finally:
-            console.print("Finishing the files in hand ...")
-            supervisor.stop()
+        _serve(settings, db, listener, restart)
+    if restart.is_wanted:
+        console.print("Restarting ...")
+        restart.run()
     return 0
 
 
+def _serve(settings: Settings, db: Database, listener: socket.socket, restart: Restart) -> None:
+    from nomarr.web.app import create_app
+    from nomarr.web.auth import ensure_password
+
+    suite = ready_models(settings, console)
+    password = ensure_password(db, settings)
+    if password is not None:
+        console.print(f"Your password is {password}  (shown this once; it can be changed later)", highlight=False)
+    renew(db, suite)
+    clear_leftovers_beside(db)
+    supervisor = Supervisor(settings, db, _count(config.current(db, settings)))
+    supervisor.start()
+    address = f"http://{settings.host}:{listener.getsockname()[1]}"
+    console.print(f"Nomarr listens at {address} with {len(supervisor.slots)} workers", highlight=False)
+    server = Server(
+        uvicorn.Config(
+            create_app(settings, db, restart=lambda: restart.begin(server, supervisor, listener)),
+            log_level="warning",
+            server_header=False,
+            forwarded_allow_ips=_trusted(settings),
+            timeout_graceful_shutdown=10,
+        )
+    )
+    told = threading.Event()
+    _on_signal(told)  # uvicorn passes a signal on once it has shut down; the workers come after
+    try:
+        server.run(sockets=[listener])
+    finally:
+        if told.is_set():
+            restart.give_up()
+        console.print("Finishing the files in hand ...")
+        supervisor.stop()
+
+
+class Server(uvicorn.Server):
+    """Lets go of those who listen to events when it ends; it would wait for them otherwise."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app: Any = self.config.app
+        app.state.events.close()
+        await super().shutdown(sockets)
+
+
+@dataclass
+class Restart:
+    """Runs the same command in this very process again; the socket stays open, so nobody is refused meanwhile."""
+
+    is_wanted: bool = False
+    _listener: int | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self, server: uvicorn.Server, supervisor: Supervisor, listener: socket.socket) -> None:
+        """Lets the workers finish their files while the server still answers, then ends it."""
+        with self._lock:
+            if self.is_wanted:
+                return
+            self.is_wanted = True
+            self._listener = os.dup(listener.fileno())
+
+        def finish() -> None:
+            try:
+                supervisor.stop()
+            finally:
+                server.should_exit = True
+
+        threading.Thread(target=finish, name="restart", daemon=True).start()
+
+    def give_up(self) -> None:
+        """Somebody stopped the server for good meanwhile."""
+        with self._lock:
+            self.is_wanted = False
+            if self._listener is not None:
+                os.close(self._listener)
+                self._listener = None
+
+    def run(self) -> NoReturn:
+        assert self._listener is not None  # noqa: S101 (as it is wanted)
+        os.set_inheritable(self._listener, True)
+        os.environ[LISTENER] = str(self._listener)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+
+
 def _listening(settings: Settings) -> socket.socket:
+    inherited = os.environ.pop(LISTENER, None)
+    if inherited is not None:  # from before a restart
+        listener = socket.socket(fileno=int(inherited))
+        listener.set_inheritable(False)
+        return listener
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Said to be TCP, for asyncio only then sends small answers at once; otherwise each would wait for 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
@@ -68,6 +147,10 @@ def _listening(settings: Settings) -> socket.socket:
     return listener
 
 
+def _trusted(settings: Settings) -> list[str] | str:
+    return "*" if "*" in settings.trusted_proxies else list(settings.trusted_proxies)
+
+
 def _count(settings: Settings) -> int:
     return default_workers() if settings.workers is None else settings.workers
 
@@ -77,6 +160,7 @@ def run_workers(count: int | None) -> int:
     settings = load_settings(workers=count)
     with open_database(settings) as db:
         ready_models(settings, console)
+        clear_leftovers_beside(db)
         supervisor = Supervisor(settings, db, max(1, _count(settings)))
         told = threading.Event()
         _on_signal(told)

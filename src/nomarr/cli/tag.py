@@ -22,26 +22,29 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from nomarr.cli.ground import existing, library_for, open_database, ready_models, renew
-from nomarr.errors import FileProblem, InvalidInput, TagsNotSupported, UnreadableAudio, printable
-from nomarr.moods.reference import reference_calibrations
+from nomarr import config
+from nomarr.cli.ground import clear_leftovers, existing, library_for, open_database, ready_models, renew
+from nomarr.errors import FileProblem, InvalidInput, TagsNotSupported, printable
+from nomarr.folders import AUDIO_ENDINGS
+from nomarr.moods.reference import for_words
 from nomarr.moods.tags import TagValues
 from nomarr.moods.tiers import moods_of
-from nomarr.scan import AUDIO_ENDINGS, ScanResult, scan_library
+from nomarr.restoring import Restorer
+from nomarr.scan import ScanResult, scan_library
 from nomarr.settings import Settings, load_settings
-from nomarr.store import files, libraries, runs, scores
+from nomarr.store import calibrations, files, libraries, runs, scores
 from nomarr.store.claims import Scope
 from nomarr.store.database import Database, Transaction
 from nomarr.store.libraries import Library
 from nomarr.store.runs import Result
-from nomarr.tagfiles.audiofile import Change, plan_write, remove_tags
-from nomarr.tagfiles.safewrite import remove_stale_copies
-from nomarr.worker.loop import wanted_tags
+from nomarr.tagfiles.audiofile import Change, plan_write
+from nomarr.wanted import wanted_tags
 from nomarr.worker.supervisor import Supervisor, default_workers
 
 console = Console()
 
 POLL_S = 0.25
+COUNTED_A_S = 50_000  # files; a look at the progress of more takes longer, and need not come as often
 SHOWN_RESULTS = 100  # a run of more files than this shows its progress alone
 SHOWN_PROBLEMS = 20
 
@@ -59,7 +62,10 @@ def run_tag(paths: Sequence[Path], *, dry_run: bool, force: bool, workers: int |
     settings = load_settings()
     found = [existing(path) for path in paths]
     with open_database(settings) as db:
+        settings = config.current(db, settings)
         suite = ready_models(settings, console)
+        if not dry_run:
+            clear_leftovers(path if path.is_dir() else path.parent for path in found)
         targets = _targets(db, found, settings, is_enabled=not dry_run)
         skipped = _scan(db, targets, settings, force=force)
         scopes = [target.scope for target in targets]
@@ -180,7 +186,7 @@ def _watch(
         shown: set[int] = set()
         try:
             while not supervisor.finished:
-                time.sleep(POLL_S)
+                time.sleep(POLL_S + total / COUNTED_A_S)
                 _advance(db, progress, task, scopes, shown, total=total, since=since, listen_only=listen_only)
         except KeyboardInterrupt:
             progress.update(task, description="Finishing the files in hand")
@@ -228,7 +234,8 @@ def _advance(
 
 
 def _words(tx: Transaction, one: Result) -> str:
-    found = moods_of(scores.load(tx, one.file_id), reference_calibrations())
+    calibration = calibrations.for_library(tx, files.get(tx, one.file_id).library_id)
+    found = moods_of(scores.load(tx, one.file_id), for_words(calibration))
     return ", ".join(found.regular or found.loose[:2]) or "no mood stands out"
 
 
@@ -277,10 +284,8 @@ def _show_change(one: Result, tags: TagValues, settings: Settings) -> bool:
 def _summary(db: Database, scopes: Sequence[Scope], *, since: int, seconds: float, dry_run: bool) -> int:
     """Says what was done and what could not be; -> the number of files with a problem."""
     with db.read() as tx:
-        done = runs.results(tx, scopes, since=since)
+        heard, written = runs.tally(tx, scopes, since=since)
         count, first = runs.troubled(tx, scopes, limit=SHOWN_PROBLEMS)
-    heard = sum(1 for one in done if (one.analyzed_at or 0) >= since)
-    written = sum(1 for one in done if (one.written_at or 0) >= since)
     rate = f", {seconds / heard:.2f} s a track" if heard else ""
     verb = "" if dry_run else f", {written} tagged"
     console.print(f"{heard} analysed{verb} in {seconds:.1f} s{rate}", style="bold", highlight=False)
@@ -295,6 +300,7 @@ def run_scan(paths: Sequence[Path], *, force: bool) -> int:
     settings = load_settings()
     found = [existing(path) for path in paths]
     with open_database(settings) as db:
+        settings = config.current(db, settings)
         if found:
             targets = _targets(db, found, settings, is_enabled=True)
         else:
@@ -324,17 +330,17 @@ def run_untag(paths: Sequence[Path]) -> int:
     found = [existing(path) for path in paths]
     cleaned = failed = 0
     with open_database(settings) as db:
+        settings = config.current(db, settings)
+        clear_leftovers(path for path in found if path.is_dir())
+        with db.read() as tx:
+            restorer = Restorer(db, settings, f"untag {tx.now_ms()}")
         for path in found:
-            if path.is_dir():
-                remove_stale_copies(path, now=time.time())
             for file in _music(path):
-                try:
-                    cleaned += _untag(db, file, settings)
-                except (TagsNotSupported, UnreadableAudio):
-                    continue  # nothing of ours can be in there
-                except FileProblem as error:
+                outcome = restorer.remove(_file_id(db, file), str(file))
+                cleaned += outcome.status == "removed"
+                if not outcome.is_done:
                     failed += 1
-                    console.print(str(error), style="red", markup=False, soft_wrap=True)
+                    console.print(f"{printable(file)}: {outcome.why}", style="red", markup=False, soft_wrap=True)
     console.print(f"Took Nomarr's tags out of {_files(cleaned)}.")
     return 1 if failed else 0
 
@@ -350,17 +356,14 @@ def _music(path: Path) -> Iterator[Path]:
                 yield Path(folder, name)
 
 
-def _untag(db: Database, path: Path, settings: Settings) -> bool:
-    written = remove_tags(path, namespace=settings.namespace)
-    with db.write() as tx:
+def _file_id(db: Database, path: Path) -> int | None:
+    with db.read() as tx:
         library = libraries.containing(tx, path)
         if library is None:
-            return written.changed
+            return None
         folder, name = os.path.split(os.path.relpath(path, os.path.realpath(library.root_path)))
         known = files.by_path(tx, library.id, folder, name)
-        if known is not None:
-            runs.forget_write(tx, known.id, size=written.size, mtime_ns=written.mtime_ns, now=tx.now_ms())
-    return written.changed
+        return None if known is None else known.id
 
 
 def _files(count: int) -> str:

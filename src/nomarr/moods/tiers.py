@@ -8,12 +8,14 @@ techno, death metal, piano, folk ...): each mood had to rank those kinds as a li
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nomarr.moods.calibration import NARROWEST
-from nomarr.moods.reference import Calibrations
-from nomarr.scores import Moods, PackScores
+import numpy as np
+from numpy.typing import NDArray
+
+from nomarr.moods.calibration import calibrated
+from nomarr.scores import Calibrations, Moods, PackScores
 
 # Strength at which a word is said. With these about one track in ten carries a given mood strictly, one in four
 # regularly and two in five loosely, measured on the tracks above.
@@ -150,40 +152,82 @@ MOODS = (
 
 # Exclusion holds both ways: "chill" names "aggressive", so neither is strict where the other is stronger.
 OPPOSITES = {
-    mood.word: {mood.opposite} - {None} | {other.word for other in MOODS if other.opposite == mood.word}
+    mood.word: {mood.opposite or ""} - {""} | {other.word for other in MOODS if other.opposite == mood.word}
     for mood in MOODS
 }
+EVIDENCE = {(e.pack, e.score) for mood in MOODS for e in (*mood.said_by, *mood.supported_by)}
+DENIED = {(e.pack, e.score) for mood in MOODS for e in (*mood.said_by, *mood.supported_by) if e.against}
+WORDS = tuple(mood.word for mood in MOODS)
 
 
-def strengths(packs: Iterable[PackScores], calibrations: Calibrations) -> dict[str, float]:
-    """Mood -> strength, 0..1; without the moods that nothing here can tell."""
-    known = {}
-    for pack in packs:
-        kind = "essentia" if pack.pack.startswith("essentia-") else pack.pack
-        for name, value in zip(pack.heads, pack.values, strict=True):
-            calibration = calibrations.get((pack.pack, name))
-            if calibration is not None and calibration.p95 - calibration.p5 >= NARROWEST:
-                known[kind, name] = calibration.apply(float(value))
+Strength = NDArray[np.float64]  # 0..1, one a track
+
+NONE, IN_LOOSE, IN_REGULAR, IN_STRICT = range(4)  # tiers as numbers: each holds those below it
+
+
+def strengths_of(
+    columns: Mapping[tuple[str, str], NDArray[np.float32]], calibrations: Calibrations
+) -> dict[str, Strength]:
+    """Mood -> strength, of many tracks heard with the same packs; without the moods that nothing here can tell.
+
+    `columns` holds (pack, score) -> raw scores, float32[tracks]; packs in the order of their names.
+    """
+    known: dict[tuple[str, str], Strength] = {}
+    for (pack, score), raw in columns.items():
+        kind = "essentia" if pack.startswith("essentia-") else pack
+        calibration = calibrations.get((pack, score))
+        if (kind, score) in EVIDENCE and calibration is not None and not calibration.is_narrow:
+            known[kind, score] = calibrated(raw, calibration)
+    against = {key: 1 - known[key] for key in known.keys() & DENIED}
     found = {}
     for mood in MOODS:
         if any((e.pack, e.score) in known for e in mood.said_by):
             heard = [e for e in (*mood.said_by, *mood.supported_by) if (e.pack, e.score) in known]
-            says = (known[e.pack, e.score] for e in heard)
-            agreed = sum(e.weight * (1 - x if e.against else x) for e, x in zip(heard, says, strict=True))
-            found[mood.word] = agreed / sum(e.weight for e in heard)
+            agreed = np.zeros(len(next(iter(known.values()))))
+            for e in heard:
+                says = (against if e.against else known)[e.pack, e.score]
+                agreed += says if e.weight == 1 else e.weight * says
+            agreed /= sum(e.weight for e in heard)
+            found[mood.word] = agreed
     return found
 
 
+def tiers_of(found: Mapping[str, Strength]) -> dict[str, NDArray[np.uint8]]:
+    """Mood -> its tier in each track, as a number. Of two opposites only the stronger can be strict."""
+    return {word: _tier(found, word) for word in found}
+
+
+def _tier(found: Mapping[str, Strength], word: str) -> NDArray[np.uint8]:
+    strength = found[word]
+    tier = (strength >= LOOSE).astype(np.uint8)
+    tier += strength >= REGULAR
+    strict = strength >= STRICT
+    for other in OPPOSITES[word] & found.keys():
+        strict &= strength > found[other]
+    tier += strict
+    return tier
+
+
+def strengths(packs: Iterable[PackScores], calibrations: Calibrations) -> dict[str, float]:
+    """Mood -> strength of one track."""
+    return {word: float(values[0]) for word, values in strengths_of(_columns(packs), calibrations).items()}
+
+
 def moods_of(packs: Sequence[PackScores], calibrations: Calibrations) -> Moods:
-    """The words for a track, the strongest first. Of two opposites only the stronger can be strict."""
-    found = strengths(packs, calibrations)
-    ranked = sorted(found, key=lambda word: -found[word])
+    """The words for a track, the strongest first."""
+    found = strengths_of(_columns(packs), calibrations)
+    tiers = tiers_of(found)
+    ranked = sorted(found, key=lambda word: -found[word][0])
 
-    def is_strict(word: str) -> bool:
-        return found[word] >= STRICT and all(found[word] > found.get(other or "", 0.0) for other in OPPOSITES[word])
+    def words(tier: int) -> tuple[str, ...]:
+        return tuple(word for word in ranked if tiers[word][0] >= tier)
 
-    return Moods(
-        strict=tuple(word for word in ranked if is_strict(word)),
-        regular=tuple(word for word in ranked if found[word] >= REGULAR),
-        loose=tuple(word for word in ranked if found[word] >= LOOSE),
-    )
+    return Moods(strict=words(IN_STRICT), regular=words(IN_REGULAR), loose=words(IN_LOOSE))
+
+
+def _columns(packs: Iterable[PackScores]) -> dict[tuple[str, str], NDArray[np.float32]]:
+    return {
+        (pack.pack, name): pack.values[i : i + 1]
+        for pack in sorted(packs, key=lambda one: one.pack)
+        for i, name in enumerate(pack.heads)
+    }

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nomarr.errors import ClaimLost, printable
-from nomarr.store import files, tags
+from nomarr.store import files
 from nomarr.store.database import Transaction
 from nomarr.store.files import inside, inside_params, join_path
 
@@ -58,6 +57,7 @@ class ClaimedFile:
     calibration: str | None
     written_hash: str | None
     file_write_mode: str | None
+    hands_off: bool  # nothing is to be written into it
 
     @property
     def path(self) -> str:
@@ -182,12 +182,12 @@ def record_write(
     now: int,
     size: int,
     mtime_ns: int,
-    written: Mapping[str, Sequence[str]],
     written_hash: str,
     calibration: str | None,
 ) -> None:
     """Record what was written into the file, and its size and time since, lest a scan take it for changed.
 
+    `written_hash` (moods.tags.tags_hash) tells a scan whether the file still holds it.
     After `finish` in the same transaction where the file was listened to as well.
     """
     _change(
@@ -205,7 +205,6 @@ def record_write(
         calibration=calibration,
         now=now,
     )
-    tags.replace_written(tx, file.file_id, written)
 
 
 def record_write_failure(tx: Transaction, file: ClaimedFile, *, now: int, error: str, retry_in_ms: int) -> None:
@@ -313,7 +312,7 @@ def _claimed(tx: Transaction, file_id: int) -> ClaimedFile:
         SELECT f.id AS file_id, f.library_id, l.root_path, f.folder, f.name, f.claim_token AS token,
                f.claimed_by AS worker, f.needs_tagging, f.needs_write, f.attempts, f.write_failures,
                f.size, f.mtime_ns, f.container, f.duration_s, f.audio_key, f.audio_hash,
-               f.suite, f.calibration, f.written_hash, l.file_write_mode
+               f.suite, f.calibration, f.written_hash, l.file_write_mode, f.hands_off
           {files.FROM}
          WHERE f.id = :id
         """,

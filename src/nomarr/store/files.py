@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
@@ -25,13 +26,16 @@ FACTS = (
     "track",
     "disc",
 )
+KEYS = ("title_key", "artist_key", "album_key", "words")
+LONGEST_KEY, LONGEST_WORDS = 100, 600  # characters: an index row of PostgreSQL ends at 2,704 bytes
 COLUMNS = """
     f.id, f.library_id, l.root_path, f.folder, f.name, f.size, f.mtime_ns,
     f.container, f.duration_s, f.title, f.artist, f.album, f.album_artist, f.genre, f.year, f.track, f.disc,
     f.audio_key, f.audio_hash, f.needs_tagging, f.needs_write, f.missing_since, f.set_aside,
     f.error, f.error_kind, f.attempts, f.not_before, f.priority, f.claim_token, f.claimed_by, f.lease_until,
     f.suite, f.analyzed_at, f.patches, f.analysis_s,
-    f.written_hash, f.written_at, f.write_error, f.write_failures, f.calibration, f.created_at, f.updated_at
+    f.written_hash, f.written_at, f.write_error, f.write_failures, f.calibration, f.hands_off,
+    f.created_at, f.updated_at
 """
 FROM = "FROM library_files AS f JOIN libraries AS l ON l.id = f.library_id"
 
@@ -39,7 +43,8 @@ FROM = "FROM library_files AS f JOIN libraries AS l ON l.id = f.library_id"
 OTHER_AUDIO = """
     needs_tagging = :needs_tagging, needs_write = FALSE, audio_hash = NULL,
     suite = NULL, analyzed_at = NULL, patches = NULL, analysis_s = NULL,
-    claim_token = claim_token + 1, claimed_by = NULL, lease_until = NULL
+    written_hash = NULL, written_at = NULL, write_error = NULL, write_failures = 0, calibration = NULL,
+    hands_off = FALSE, claim_token = claim_token + 1, claimed_by = NULL, lease_until = NULL
 """
 SET_ASIDE = "set_aside = TRUE, error = :error, error_kind = :error_kind"
 # A worker that writes tags changes the file under the scan's eyes, and the row right after it.
@@ -114,6 +119,7 @@ class LibraryFile:
     write_error: str | None
     write_failures: int
     calibration: str | None
+    hands_off: bool  # our tags were taken out on request, and come back on request only
     created_at: int
     updated_at: int
 
@@ -136,6 +142,7 @@ class KnownFile:
     missing_since: int | None
     audio_key: str | None
     audio_hash: str | None
+    written_hash: str | None
     error_kind: str | None
     analyzed_at: int | None
 
@@ -175,7 +182,7 @@ def in_folder(tx: Transaction, library_id: int, folder: str) -> dict[str, KnownF
     """Name -> file, for one folder without those below it."""
     rows = tx.all(
         """
-        SELECT name, id, size, mtime_ns, missing_since, audio_key, audio_hash, error_kind, analyzed_at
+        SELECT name, id, size, mtime_ns, missing_since, audio_key, audio_hash, written_hash, error_kind, analyzed_at
           FROM library_files
          WHERE library_id = :library AND folder = :folder
         """,
@@ -231,7 +238,7 @@ def count(tx: Transaction, library_id: int) -> int:
 
 def insert(tx: Transaction, library_id: int, new: NewFile, *, now: int, needs_tagging: bool = True) -> int | None:
     """The id of the new row, or None if the path has one already."""
-    names = (*FACTS, "folder", "name", "size", "mtime_ns", "audio_key", "error", "error_kind")
+    names = (*FACTS, *KEYS, "folder", "name", "size", "mtime_ns", "audio_key", "error", "error_kind")
     file_id: int | None = tx.scalar(
         f"""
         INSERT INTO library_files ({", ".join(names)},
@@ -241,6 +248,7 @@ def insert(tx: Transaction, library_id: int, new: NewFile, *, now: int, needs_ta
         RETURNING id
         """,
         **clean_facts(new.facts),
+        **search_keys(new),
         folder=new.folder,
         name=new.name,
         size=new.size,
@@ -274,13 +282,14 @@ def update_changed(
     changed = tx.run(
         f"""
         UPDATE library_files
-           SET {", ".join(f"{name} = :{name}" for name in FACTS)},
+           SET {", ".join(f"{name} = :{name}" for name in (*FACTS, *KEYS))},
                size = :size, mtime_ns = :mtime_ns, audio_key = :audio_key, missing_since = NULL,
                updated_at = :now,
                {FRESH_START}, {fate}
          WHERE id = :id AND {UNTOUCHED}
         """,
         **clean_facts(new.facts),
+        **search_keys(new),
         **({"needs_write": needs_write} if same_audio else {"needs_tagging": needs_tagging}),
         audio_key=new.audio_key,
         **_seen(known, new, now),
@@ -384,6 +393,29 @@ def _reason(new: NewFile) -> dict[str, object]:
 
 def clean_facts(facts: Facts) -> dict[str, object]:
     return {name: tags.clean(value) for name, value in asdict(facts).items()}
+
+
+def search_keys(new: NewFile) -> dict[str, str]:
+    """The values of KEYS: what a file is sorted by, and all that is looked through for words."""
+    facts = clean_facts(new.facts)
+    title, artist, album, album_artist = (
+        fold(str(facts[name] or "")) for name in ("title", "artist", "album", "album_artist")
+    )
+    others = [] if album_artist == artist else [album_artist]
+    return {
+        "title_key": title[:LONGEST_KEY],
+        "artist_key": artist[:LONGEST_KEY],
+        "album_key": album[:LONGEST_KEY],
+        "words": " ".join([title, artist, album, *others, fold(new.name)])[:LONGEST_WORDS],
+    }
+
+
+def fold(text: str) -> str:
+    """Text as it is compared: without accents, and capitals are like small letters."""
+    if text.isascii():
+        return text.lower()
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in apart if not unicodedata.combining(c))
 
 
 def run_in_chunks(tx: Transaction, sql: str, ids: Sequence[int], **params: object) -> int:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nomarr.store import tags
 from nomarr.store.database import Transaction
-from nomarr.store.files import FACTS, FRESH_START, NewFile, clean_facts, forget_analysis, join_path
+from nomarr.store.files import FACTS, FRESH_START, KEYS, NewFile, clean_facts, forget_analysis, join_path, search_keys
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,7 @@ class SameAudio:
     folder: str
     name: str
     audio_hash: str
+    written_hash: str | None
     missing_since: int | None
 
     @property
@@ -30,7 +30,7 @@ def find_same_audio(tx: Transaction, audio_key: str, *, limit: int = 20) -> list
     """Analysed files that may hold the same audio; missing ones first, for those can have moved."""
     rows = tx.all(
         """
-        SELECT f.id, f.library_id, l.root_path, f.folder, f.name, f.audio_hash, f.missing_since
+        SELECT f.id, f.library_id, l.root_path, f.folder, f.name, f.audio_hash, f.written_hash, f.missing_since
           FROM library_files AS f
           JOIN libraries     AS l ON l.id = f.library_id
          WHERE f.audio_key = :audio_key
@@ -50,13 +50,14 @@ def move(tx: Transaction, file_id: int, new: NewFile, *, library_id: int, now: i
     tx.run(
         f"""
         UPDATE library_files
-           SET {", ".join(f"{name} = :{name}" for name in FACTS)},
+           SET {", ".join(f"{name} = :{name}" for name in (*FACTS, *KEYS))},
                library_id = :library, folder = :folder, name = :name, size = :size, mtime_ns = :mtime_ns,
                missing_since = NULL, not_before = NULL, needs_write = (needs_write OR :needs_write),
                updated_at = :now
          WHERE id = :id
         """,
         **clean_facts(new.facts),
+        **search_keys(new),
         library=library_id,
         folder=new.folder,
         name=new.name,
@@ -109,10 +110,11 @@ def copy_analysis(tx: Transaction, *, source_id: int, target_id: int, now: int, 
     tx.run(
         f"""
         UPDATE library_files
-           SET (suite, analyzed_at, patches, analysis_s, audio_hash, calibration, written_hash)
+           SET (suite, analyzed_at, patches, analysis_s, audio_hash, calibration, written_hash, written_at)
              = (SELECT s.suite, s.analyzed_at, s.patches, s.analysis_s, s.audio_hash,
                        CASE WHEN :in_file THEN s.calibration  END,
-                       CASE WHEN :in_file THEN s.written_hash END
+                       CASE WHEN :in_file THEN s.written_hash END,
+                       CASE WHEN :in_file THEN s.written_at   END
                   FROM library_files AS s WHERE s.id = :source),
                needs_tagging = FALSE, needs_write = :needs_write, updated_at = :now,
                {FRESH_START}
@@ -124,4 +126,3 @@ def copy_analysis(tx: Transaction, *, source_id: int, target_id: int, now: int, 
         needs_write=not tags_are_in_file,
         now=now,
     )
-    tags.replace_written(tx, target_id, tags.written(tx, source_id) if tags_are_in_file else {})

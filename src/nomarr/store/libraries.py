@@ -14,6 +14,7 @@ from nomarr.store.database import Transaction
 
 SCAN_SILENT_MS = 60_000  # a running scan says so every few seconds; after this it died
 WRITE_MODES = ("native", "moods", "none")
+SCAN_DIED = "its process ended before the scan did"
 UNCHANGED: Any = object()  # None means something for some of the columns
 
 COLUMNS = """
@@ -41,14 +42,23 @@ class Library:
     scan_error: str | None
     scan_owner: str | None
 
-    @property
-    def scan_status(self) -> str:
+    def is_being_scanned(self, *, now: int) -> bool:
+        """Whether a scan runs and is alive."""
+        return self.scan_owner is not None and (self.scan_heartbeat_at or 0) >= now - SCAN_SILENT_MS
+
+    def scan_status(self, *, now: int) -> str:
         """`scanning`, `failed`, `complete` or `never`."""
-        if self.scan_owner is not None:
+        if self.is_being_scanned(now=now):
             return "scanning"
-        if self.scan_error is not None:
+        if self.scan_failure(now=now) is not None:
             return "failed"
         return "never" if self.scan_finished_at is None else "complete"
+
+    def scan_failure(self, *, now: int) -> str | None:
+        """Why the last scan did not come to its end: what it said itself, or that its process died."""
+        if self.scan_owner is not None and not self.is_being_scanned(now=now):
+            return SCAN_DIED
+        return self.scan_error
 
 
 @dataclass(frozen=True)

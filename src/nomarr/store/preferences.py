@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from nomarr.store.database import Transaction
@@ -16,6 +17,12 @@ def get(tx: Transaction, key: str, default: Any = None) -> Any:
 
 def get_all(tx: Transaction) -> dict[str, Any]:
     return {row["key"]: json.loads(row["value"]) for row in tx.all("SELECT key, value FROM preferences ORDER BY key")}
+
+
+def texts(tx: Transaction, keys: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Those of the keys that are set, each with its value as JSON text."""
+    rows = tx.tuples("SELECT key, value FROM preferences WHERE key IN :keys ORDER BY key", keys=keys)
+    return tuple((key, value) for key, value in rows)
 
 
 def put(tx: Transaction, key: str, value: Any) -> None:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from nomarr.store.database import Transaction
 from nomarr.store.files import FRESH_START, FROM, join_path, run_in_chunks
 
+# As its partial index has it; a reason why nothing is to be written, without failures, is no problem.
+PROBLEM = "(f.set_aside OR f.write_error IS NOT NULL) AND (f.set_aside OR f.write_failures > 0)"
+
 
 @dataclass(frozen=True)
 class QueueDepth:
@@ -74,12 +77,41 @@ def request_write(tx: Transaction, ids: Sequence[int], *, now: int) -> int:
     )
 
 
+def bring_back_tags(tx: Transaction, ids: Sequence[int], *, now: int) -> int:
+    """Have the stored results written, also into files whose tags were taken out; says how many."""
+    return run_in_chunks(
+        tx,
+        """
+        UPDATE library_files
+           SET needs_write = TRUE, hands_off = FALSE, write_error = NULL, write_failures = 0, not_before = NULL,
+               updated_at = :now
+         WHERE id IN :ids AND analyzed_at IS NOT NULL AND missing_since IS NULL
+        """,
+        ids,
+        now=now,
+    )
+
+
+def put_off_write(tx: Transaction, file_id: int, *, until: int, reason: str) -> None:
+    """Have the file's results written, but not before a moment that is still to come."""
+    tx.run(
+        """
+        UPDATE library_files
+           SET needs_write = TRUE, not_before = :until, write_error = :reason, write_failures = 1
+         WHERE id = :id
+        """,
+        id=file_id,
+        until=until,
+        reason=reason,
+    )
+
+
 def retry(tx: Transaction, ids: Sequence[int] | None = None, *, now: int) -> int:
     """Give files with problems another chance, all of them if `ids` is None; says how many."""
     sql = f"""
-        UPDATE library_files
+        UPDATE library_files AS f
            SET {FRESH_START}, write_error = NULL, write_failures = 0, updated_at = :now
-         WHERE (set_aside OR write_error IS NOT NULL)
+         WHERE {PROBLEM}
         """
     if ids is None:
         return tx.run(sql, now=now)
@@ -93,7 +125,7 @@ def problems(tx: Transaction, limit: int, offset: int = 0) -> list[Problem]:
         SELECT f.id AS file_id, f.library_id, l.root_path, f.folder, f.name,
                f.set_aside, f.error, f.error_kind, f.write_error, f.updated_at
           {FROM}
-         WHERE (f.set_aside OR f.write_error IS NOT NULL)
+         WHERE {PROBLEM}
            AND f.missing_since IS NULL
          ORDER BY f.id
          LIMIT :limit OFFSET :offset
@@ -108,23 +140,42 @@ def problems(tx: Transaction, limit: int, offset: int = 0) -> list[Problem]:
     ]
 
 
+def problem_count(tx: Transaction) -> int:
+    """How many files `problems` would list."""
+    return int(tx.scalar(f"SELECT COUNT(*) FROM library_files AS f WHERE {PROBLEM} AND f.missing_since IS NULL"))
+
+
 def queue_depth(tx: Transaction, *, library_id: int | None = None, now: int) -> QueueDepth:
     """The queue of one library, or of all enabled ones."""
-    condition = "l.is_enabled" if library_id is None else "l.id = :library"
-    row = tx.one(
-        f"""
-        SELECT COUNT(*) FILTER (WHERE NOT set_aside AND (needs_tagging OR needs_write)
-                                  AND (lease_until IS NULL OR lease_until < :now))             AS pending,
-               COUNT(*) FILTER (WHERE NOT set_aside AND (needs_tagging OR needs_write)
-                                  AND lease_until >= :now)                                     AS running,
-               COUNT(*) FILTER (WHERE NOT set_aside AND NOT needs_tagging
-                                  AND analyzed_at IS NOT NULL)                                 AS completed,
-               COUNT(*) FILTER (WHERE set_aside)                                               AS errors
-          {FROM}
-         WHERE f.missing_since IS NULL AND {condition}
-        """,
-        now=now,
-        **({} if library_id is None else {"library": library_id}),
+    row = tx.one(_depth_sql(library_id), now=now, **({} if library_id is None else {"library": library_id}))
+    assert row is not None  # noqa: S101 (a SELECT without FROM always has a row)
+    depth = row["listening"] + row["writing"]
+    return QueueDepth(
+        depth=depth,
+        pending=depth - row["running"],
+        running=row["running"],
+        completed=row["written"] + row["unwritten"],
+        errors=row["errors"],
     )
-    assert row is not None  # noqa: S101 (an aggregate always has a row)
-    return QueueDepth(depth=row["pending"] + row["running"], **row)
+
+
+def _depth_sql(library_id: int | None) -> str:
+    """Every number is one range of an index, which is quicker by far than conditions on each row.
+
+    The plus keeps SQLite on the few rows of the index of leases.
+    """
+    chosen = "= :library" if library_id is not None else "IN (SELECT id FROM libraries WHERE is_enabled)"
+    present = f"FROM library_files WHERE library_id {chosen} AND missing_since IS NULL"
+    in_order = f"{present} AND set_aside = FALSE"
+    heard = f"{in_order} AND needs_tagging = FALSE"
+    return f"""
+        SELECT (SELECT COUNT(*) {in_order} AND needs_tagging = TRUE)                           AS listening,
+               (SELECT COUNT(*) {heard} AND needs_write = TRUE)                                AS writing,
+               (SELECT COUNT(*) {heard} AND needs_write = TRUE  AND analyzed_at IS NOT NULL)   AS unwritten,
+               (SELECT COUNT(*) {heard} AND needs_write = FALSE AND analyzed_at IS NOT NULL)   AS written,
+               (SELECT COUNT(*) {present} AND set_aside = TRUE)                                AS errors,
+               (SELECT COUNT(*) FROM library_files
+                 WHERE lease_until >= :now AND +library_id {chosen}
+                   AND missing_since IS NULL AND NOT set_aside AND (needs_tagging OR needs_write)
+               )                                                                               AS running
+        """

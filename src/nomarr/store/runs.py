@@ -41,7 +41,7 @@ class Result:
 
 
 def remaining(tx: Transaction, scopes: Sequence[Scope], *, now: int, listen_only: bool = False) -> Remaining:
-    condition, params = _any_of(scopes)
+    condition, params = any_of(scopes)
     ready = f"{READY} AND f.needs_tagging" if listen_only else READY
     row = tx.one(
         f"""
@@ -59,7 +59,7 @@ def remaining(tx: Transaction, scopes: Sequence[Scope], *, now: int, listen_only
 
 def results(tx: Transaction, scopes: Sequence[Scope], *, since: int, limit: int = 100_000) -> list[Result]:
     """Files that were finished, written or set aside at or after `since`, in that order."""
-    condition, params = _any_of(scopes)
+    condition, params = any_of(scopes)
     rows = tx.all(
         f"""
         SELECT f.id AS file_id, l.root_path, f.folder, f.name, f.artist, f.title, f.analyzed_at, f.written_at,
@@ -80,9 +80,27 @@ def results(tx: Transaction, scopes: Sequence[Scope], *, since: int, limit: int 
     return [_result(row) for row in rows]
 
 
+def tally(tx: Transaction, scopes: Sequence[Scope], *, since: int) -> tuple[int, int]:
+    """How many files were analysed, and how many written, at or after `since`."""
+    condition, params = any_of(scopes)
+    row = tx.one(
+        f"""
+        SELECT COUNT(*) FILTER (WHERE f.analyzed_at >= :since)  AS heard,
+               COUNT(*) FILTER (WHERE f.written_at  >= :since)  AS written
+          {FROM}
+         WHERE {condition}
+           AND f.updated_at >= :since
+        """,
+        since=since,
+        **params,
+    )
+    assert row is not None  # noqa: S101 (an aggregate always has a row)
+    return row["heard"], row["written"]
+
+
 def troubled(tx: Transaction, scopes: Sequence[Scope], *, limit: int) -> tuple[int, list[Result]]:
     """How many files in scope have a problem, and the first of them."""
-    condition, params = _any_of(scopes)
+    condition, params = any_of(scopes)
     where = f"""
          WHERE {condition}
            AND f.missing_since IS NULL
@@ -105,7 +123,7 @@ def troubled(tx: Transaction, scopes: Sequence[Scope], *, limit: int) -> tuple[i
 
 def analysed(tx: Transaction, scopes: Sequence[Scope], *, after: int = 0, limit: int = 500) -> list[Result]:
     """Files in scope with a current analysis, by id, a page after `after`."""
-    condition, params = _any_of(scopes)
+    condition, params = any_of(scopes)
     rows = tx.all(
         f"""
         SELECT f.id AS file_id, l.root_path, f.folder, f.name, f.artist, f.title, f.analyzed_at, f.written_at,
@@ -125,7 +143,8 @@ def analysed(tx: Transaction, scopes: Sequence[Scope], *, after: int = 0, limit:
 
 
 def take_up_again(tx: Transaction, scopes: Sequence[Scope], *, now: int) -> int:
-    """Has results written that are not in their files: failed, put off, or taken out by `untag`."""
+    """Has results written that are not in their files: failed, put off, or taken out on request."""
+    _change(tx, scopes, "hands_off = FALSE", "hands_off", now=now)
     return _change(
         tx,
         scopes,
@@ -166,13 +185,31 @@ def heard_by_others(tx: Transaction, suite: str, *, after: int, limit: int) -> l
     return [row["id"] for row in rows]
 
 
+def keep_hands_off(tx: Transaction, file_id: int, *, now: int) -> bool:
+    """Has nobody write our tags into the file until somebody asks for them; False while a worker has it in hand."""
+    changed = tx.run(
+        """
+        UPDATE library_files SET hands_off = TRUE
+         WHERE id = :id AND (lease_until IS NULL OR lease_until < :now)
+        """,
+        id=file_id,
+        now=now,
+    )
+    return changed == 1
+
+
+def hand_back(tx: Transaction, file_id: int) -> None:
+    """Takes `keep_hands_off` back."""
+    tx.run("UPDATE library_files SET hands_off = FALSE WHERE id = :id", id=file_id)
+
+
 def forget_write(tx: Transaction, file_id: int, *, size: int, mtime_ns: int, now: int) -> None:
     """Notes that our tags were taken out of the file, so that a scan does not miss them there."""
-    tx.run("DELETE FROM written_tags WHERE file_id = :id", id=file_id)
     tx.run(
         """
         UPDATE library_files
            SET written_hash = NULL, written_at = NULL, needs_write = FALSE, write_error = NULL,
+               write_failures = 0, calibration = NULL, hands_off = TRUE,
                size = :size, mtime_ns = :mtime_ns, updated_at = :now
          WHERE id = :id
         """,
@@ -183,10 +220,28 @@ def forget_write(tx: Transaction, file_id: int, *, size: int, mtime_ns: int, now
     )
 
 
+def in_scope(tx: Transaction, scopes: Sequence[Scope], *, after: int, limit: int) -> list[tuple[int, str]]:
+    """The files in scope that are not missing, as (id, path), by id, a page after `after`."""
+    condition, params = any_of(scopes)
+    rows = tx.all(
+        f"""
+        SELECT f.id, l.root_path, f.folder, f.name
+          {FROM}
+         WHERE {condition} AND f.id > :after AND f.missing_since IS NULL
+         ORDER BY f.id
+         LIMIT :limit
+        """,
+        after=after,
+        limit=limit,
+        **params,
+    )
+    return [(row["id"], join_path(row["root_path"], row["folder"], row["name"])) for row in rows]
+
+
 def _change(
     tx: Transaction, scopes: Sequence[Scope], assignments: str, condition: str, *, now: int, **more: Any
 ) -> int:
-    chosen, params = _any_of(scopes)
+    chosen, params = any_of(scopes)
     return tx.run(
         f"""
         UPDATE library_files
@@ -200,7 +255,7 @@ def _change(
     )
 
 
-def _any_of(scopes: Sequence[Scope]) -> tuple[str, dict[str, Any]]:
+def any_of(scopes: Sequence[Scope]) -> tuple[str, dict[str, Any]]:
     """SQL for files in any of the scopes; without a scope, in any enabled library."""
     if not scopes:
         return "l.is_enabled", {}

@@ -76,6 +76,11 @@ library_files = Table(
     Column("year", Integer),
     Column("track", Integer),
     Column("disc", Integer),
+    # Folded for sorting and searching, by store.files.search_keys.
+    Column("title_key", PlainText, nullable=False, server_default=text("''")),
+    Column("artist_key", PlainText, nullable=False, server_default=text("''")),
+    Column("album_key", PlainText, nullable=False, server_default=text("''")),
+    Column("words", PlainText, nullable=False, server_default=text("''")),
     Column("audio_key", Text),  # cheap hint: equal audio has equal keys
     Column("audio_hash", Text),  # proof, read in full
     Column("needs_tagging", Boolean, nullable=False, server_default=false()),  # needs listening
@@ -94,11 +99,12 @@ library_files = Table(
     Column("analyzed_at", BigInteger),
     Column("patches", Integer),
     Column("analysis_s", Float),
-    Column("written_hash", Text),
+    Column("written_hash", Text),  # of our fields as they were written; NULL: the file holds none of ours
     Column("written_at", BigInteger),
     Column("write_error", Text),
     Column("write_failures", Integer, nullable=False, server_default="0"),
     Column("calibration", Text),
+    Column("hands_off", Boolean, nullable=False, server_default=false()),  # our tags were taken out on request
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     UniqueConstraint("library_id", "folder", "name"),
@@ -110,16 +116,15 @@ library_files = Table(
         sqlite_where=text(TO_DO),
         postgresql_where=text(TO_DO),
     ),
-    # All that the queue's numbers are counted from, so that the wide rows stay untouched.
+    # All that numbers of files are counted from; in this order each of the queue's is one range (store.queue).
     Index(
         "ix_library_files_state",
         "library_id",
+        "missing_since",
+        "set_aside",
         "needs_tagging",
         "needs_write",
-        "set_aside",
-        "missing_since",
         "analyzed_at",
-        "lease_until",
     ),
     Index(
         "ix_library_files_lease",
@@ -140,6 +145,31 @@ library_files = Table(
         postgresql_where=text("missing_since IS NOT NULL"),
     ),
     Index("ix_library_files_audio_key", "audio_key"),
+    # Which calibration the files' tags come from.
+    Index(
+        "ix_library_files_calibration",
+        "library_id",
+        "calibration",
+        sqlite_where=text("written_hash IS NOT NULL AND missing_since IS NULL"),
+        postgresql_where=text("written_hash IS NOT NULL AND missing_since IS NULL"),
+    ),
+    # The orders of store.search, each to be walked along, and what it looks through without touching the wide rows.
+    *(
+        Index(
+            f"ix_library_files_by_{name}",
+            *columns,
+            sqlite_where=text("missing_since IS NULL"),
+            postgresql_where=text("missing_since IS NULL"),
+        )
+        for name, columns in {
+            "artist": ("artist_key", "album_key", "disc", "track", "id"),
+            "album": ("album_key", "disc", "track", "id"),
+            "title": ("title_key", "id"),
+            "analyzed": ("analyzed_at", "id"),
+            "words": ("words", "library_id", "missing_since"),
+        }.items()
+    ),
+    Index("ix_library_files_updated_at", "updated_at"),
     sqlite_autoincrement=True,  # an id of a purged file never means another file
 )
 
@@ -149,6 +179,7 @@ score_packs = Table(
     Column("id", Integer, primary_key=True),
     Column("pack", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
+    Column("backbone", Text, nullable=False, server_default=text("''")),  # the network that listened
     Column("heads", Text, nullable=False),  # JSON: the names, in the order of the vectors
     UniqueConstraint("pack", "fingerprint"),
 )
@@ -161,6 +192,47 @@ file_scores = Table(
     Column("scores", LargeBinary, nullable=False),  # float32[heads], little endian
     Column("spreads", LargeBinary, nullable=False),  # float32[heads], little endian
     sqlite_with_rowid=False,
+)
+
+# What the score matrix in a process's memory has to read again; kept by triggers, see the migration. Without a foreign
+# key, for deletions count as changes. One row for each row that changes, so that a trigger never waits for another.
+score_changes = Table(
+    "score_changes",
+    metadata,
+    Column("file_id", Integer, primary_key=True, autoincrement=False),
+    Column("pack_id", Integer, primary_key=True, autoincrement=False),  # 0: the file itself came, went or moved
+    Column("stamp", BigInteger, nullable=False, index=True),  # SQLite: counts up; PostgreSQL: the transaction's id
+    sqlite_with_rowid=False,
+)
+
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("library_id", ForeignKey("libraries.id", ondelete="CASCADE")),  # NULL: all libraries
+    Column("library_size", Integer, nullable=False),  # files it was counted from
+    Column("global_version", Text, nullable=False),  # equal for equal percentiles
+    Column("drift", Float),  # NULL: there was none before
+    Column("note", Text),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # a version never means another calibration
+)
+
+calibration_heads = Table(
+    "calibration_heads",
+    metadata,
+    Column("version", ForeignKey("calibrations.version", ondelete="CASCADE"), primary_key=True),
+    Column("head_key", Text, primary_key=True),  # <backbone>:<head>
+    Column("pack", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("model_name", Text, nullable=False),
+    Column("head_name", Text, nullable=False),
+    Column("p5", Float, nullable=False),
+    Column("p95", Float, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("underflow", Integer, nullable=False),
+    Column("overflow", Integer, nullable=False),
+    Column("drift", Float),
 )
 
 embeddings = Table(
@@ -191,15 +263,7 @@ file_tags = Table(
     Column("file_id", ForeignKey("library_files.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("name", PlainText, nullable=False),
     Column("value", PlainText, nullable=False),
-    Index("ix_file_tags_name_value", "name", "value"),
-)
-
-written_tags = Table(
-    "written_tags",
-    metadata,
-    Column("file_id", ForeignKey("library_files.id", ondelete="CASCADE"), primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("value_json", Text, nullable=False),
+    Index("ix_file_tags_name_value", "name", "value", "file_id"),
 )
 
 journal = Table(
@@ -210,12 +274,13 @@ journal = Table(
     Column("path", Text, nullable=False),
     Column("batch", Text, nullable=False, index=True),
     Column("action", Text, nullable=False),
-    Column("before_json", Text, nullable=False),
-    Column("after_json", Text, nullable=False),
+    Column("before_json", Text, nullable=False),  # our fields as they were, which undo brings back
+    Column("after_hash", Text, nullable=False),  # of our fields as they were written
     Column("audio_hash", Text),
-    Column("size", BigInteger),
+    Column("size", BigInteger),  # NULL: about to be written; a crash may have come before or after
     Column("mtime_ns", BigInteger),
     Column("at", BigInteger, nullable=False),
+    Column("undone_at", BigInteger),
     CheckConstraint("action IN ('write', 'remove', 'undo')", name="action"),
     sqlite_autoincrement=True,
 )
@@ -233,6 +298,19 @@ sessions = Table(
     Column("token_hash", Text, primary_key=True),
     Column("created_at", BigInteger, nullable=False),
     Column("last_used_at", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("scope", Text, nullable=False),
+    Column("key_hash", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+    CheckConstraint("scope IN ('read', 'enqueue', 'admin')", name="scope"),
+    sqlite_autoincrement=True,
 )
 
 workers = Table(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from nomarr.scores import Embedding, PackScores
 from nomarr.store.database import Transaction
 
-CHUNK = 10_000  # rows at a time: a few MB
 FLOAT32, FLOAT16 = np.dtype("<f4"), np.dtype("<f2")  # the bytes are the same on every machine
 
 
@@ -54,7 +52,7 @@ def load(tx: Transaction, file_id: int) -> list[PackScores]:
     """All scores of a file, one entry per pack."""
     rows = tx.all(
         """
-        SELECT p.pack, p.fingerprint, p.heads, s.scores, s.spreads
+        SELECT p.pack, p.fingerprint, p.backbone, p.heads, s.scores, s.spreads
           FROM file_scores AS s
           JOIN score_packs AS p ON p.id = s.pack_id
          WHERE s.file_id = :file_id
@@ -69,60 +67,10 @@ def load(tx: Transaction, file_id: int) -> list[PackScores]:
             heads=tuple(json.loads(row["heads"])),
             values=_array(row["scores"]),
             spreads=_array(row["spreads"]),
+            backbone=row["backbone"],
         )
         for row in rows
     ]
-
-
-def packs(tx: Transaction) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Pack, fingerprint and heads of all that scores were ever stored for, the newest last."""
-    rows = tx.all("SELECT pack, fingerprint, heads FROM score_packs ORDER BY id")
-    return [(row["pack"], row["fingerprint"], tuple(json.loads(row["heads"]))) for row in rows]
-
-
-def chunks(
-    tx: Transaction, pack: str, fingerprint: str, *, library_id: int | None = None, size: int = CHUNK
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """The matrix piece by piece: file ids, int64[n <= size], and scores, float32[n, heads]."""
-    known = _pack(tx, pack, fingerprint)
-    if known is None:
-        return
-    after = 0
-    while True:
-        rows = tx.tuples(
-            f"""
-            SELECT s.file_id, s.scores
-              FROM file_scores   AS s
-              JOIN library_files AS f ON f.id = s.file_id
-             WHERE s.pack_id = :pack_id AND s.file_id > :after AND {_counted(library_id)}
-             ORDER BY s.file_id
-             LIMIT :size
-            """,
-            pack_id=known[0],
-            after=after,
-            size=size,
-            **_library(library_id),
-        )
-        if not rows:
-            return
-        ids, blobs = zip(*rows, strict=True)
-        yield np.array(ids, dtype=np.int64), _array(b"".join(blobs)).reshape(len(ids), known[1])
-        after = ids[-1]
-
-
-def matrix(
-    tx: Transaction, pack: str, fingerprint: str, *, library_id: int | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """File ids, int64[n], and scores, float32[n, heads], of all files that are not missing, by id."""
-    known = _pack(tx, pack, fingerprint)
-    heads = 0 if known is None else known[1]
-    total = 0 if known is None else _count(tx, known[0], library_id)
-    ids, values = np.empty(total, dtype=np.int64), np.empty((total, heads), dtype=np.float32)
-    at = 0
-    for some_ids, some_values in chunks(tx, pack, fingerprint, library_id=library_id):
-        ids[at : at + len(some_ids)], values[at : at + len(some_ids)] = some_ids, some_values
-        at += len(some_ids)
-    return ids, values
 
 
 def save_embedding(tx: Transaction, file_id: int, embedding: Embedding) -> None:
@@ -186,50 +134,19 @@ def _pack_id(tx: Transaction, scores: PackScores) -> int:
     if known is None:
         tx.run(
             """
-            INSERT INTO score_packs (pack, fingerprint, heads) VALUES (:pack, :fingerprint, :heads)
+            INSERT INTO score_packs (pack, fingerprint, backbone, heads)
+            VALUES (:pack, :fingerprint, :backbone, :heads)
             ON CONFLICT (pack, fingerprint) DO NOTHING
             """,
             pack=scores.pack,
             fingerprint=scores.fingerprint,
+            backbone=scores.backbone,
             heads=json.dumps(scores.heads),
         )
         return _pack_id(tx, scores)
     if tuple(json.loads(known["heads"])) != scores.heads:
         raise ValueError(f"pack {scores.pack} has other heads than its fingerprint {scores.fingerprint} stands for")
     return int(known["id"])
-
-
-def _pack(tx: Transaction, pack: str, fingerprint: str) -> tuple[int, int] | None:
-    """The pack's id and how many heads it has."""
-    row = tx.one(
-        "SELECT id, heads FROM score_packs WHERE pack = :pack AND fingerprint = :fingerprint",
-        pack=pack,
-        fingerprint=fingerprint,
-    )
-    return None if row is None else (row["id"], len(json.loads(row["heads"])))
-
-
-def _count(tx: Transaction, pack_id: int, library_id: int | None) -> int:
-    return int(
-        tx.scalar(
-            f"""
-            SELECT COUNT(*)
-              FROM file_scores   AS s
-              JOIN library_files AS f ON f.id = s.file_id
-             WHERE s.pack_id = :pack_id AND {_counted(library_id)}
-            """,
-            pack_id=pack_id,
-            **_library(library_id),
-        )
-    )
-
-
-def _counted(library_id: int | None) -> str:
-    return "f.missing_since IS NULL" + ("" if library_id is None else " AND f.library_id = :library")
-
-
-def _library(library_id: int | None) -> dict[str, Any]:
-    return {} if library_id is None else {"library": library_id}
 
 
 def _vector(values: NDArray[np.float32], size: int) -> bytes:

@@ -1,8 +1,7 @@
-"""Tags by file: the file's own, and what Nomarr last wrote into it."""
+"""The tags of files, but for those that Nomarr wrote."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -50,24 +49,6 @@ def file_tags(tx: Transaction, file_id: int) -> dict[str, tuple[str, ...]]:
     rows = tx.all("SELECT name, value FROM file_tags WHERE file_id = :id", id=file_id)
     names = sorted({row["name"] for row in rows})
     return {name: tuple(row["value"] for row in rows if row["name"] == name) for name in names}
-
-
-def written(tx: Transaction, file_id: int) -> dict[str, tuple[str, ...]]:
-    """What Nomarr last wrote into the file; empty if it wrote nothing."""
-    rows = tx.all("SELECT name, value_json FROM written_tags WHERE file_id = :id ORDER BY name", id=file_id)
-    return {row["name"]: tuple(json.loads(row["value_json"])) for row in rows}
-
-
-def replace_written(tx: Transaction, file_id: int, mapping: Mapping[str, Sequence[str]]) -> None:
-    """Note what Nomarr has just written into the file."""
-    tx.run("DELETE FROM written_tags WHERE file_id = :id", id=file_id)
-    tx.many(
-        "INSERT INTO written_tags (file_id, name, value_json) VALUES (:file_id, :name, :value_json)",
-        [
-            {"file_id": file_id, "name": name, "value_json": json.dumps(list(values), ensure_ascii=False)}
-            for name, values in mapping.items()
-        ],
-    )
 
 
 def _pairs(mapping: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import struct
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +17,14 @@ from mutagen import MutagenError
 from mutagen.aac import AAC
 from mutagen.mp3 import MPEGInfo
 
-from nomarr.errors import FileChanged, InvalidInput, TagsNotSupported, UnreadableAudio, WriteFailed
+from nomarr.errors import FileChanged, FileProblem, InvalidInput, TagsNotSupported, UnreadableAudio, WriteFailed
 from nomarr.tagfiles import apev2, asf, id3, mp4, safewrite, vorbis
+from nomarr.tagfiles.attributes import MtimePolicy
 from nomarr.tagfiles.containers import AnyPath, reading, sniff
 from nomarr.tagfiles.facts import FileFacts, make_facts
 from nomarr.tagfiles.payload import top_level_boxes
+from nomarr.tagfiles.safewrite import DiskProblem, HardLinkPolicy
+from nomarr.tagfiles.surroundings import surroundings
 
 Tags = Mapping[str, Sequence[str]]
 Fields = dict[str, tuple[str, ...]]
@@ -45,6 +50,7 @@ _FAMILIES: dict[str, Family] = {
 }
 _NAME = re.compile(r"[a-z0-9_-]+")
 _ATTEMPTS = 3
+_PAUSE_S = 0.05
 # mutagen's parsers answer damaged bytes with any of these.
 _DAMAGE = (
     MutagenError,
@@ -94,6 +100,7 @@ class Written:
     size: int
     mtime_ns: int
     audio_hash: str | None
+    notes: tuple[str, ...] = ()  # what of owner, group and attributes could not be kept
 
 
 def read_tags(path: AnyPath, *, namespace: str = "nom") -> Fields:
@@ -107,30 +114,61 @@ def plan_write(path: AnyPath, tags: Tags, *, namespace: str = "nom") -> Change:
     return Change(path, _state(path, prefix)[0], after)
 
 
-def write_tags(path: AnyPath, tags: Tags, *, namespace: str = "nom") -> Written:
+def write_tags(
+    path: AnyPath,
+    tags: Tags,
+    *,
+    namespace: str = "nom",
+    mtime_policy: MtimePolicy = "now",
+    hardlink_policy: HardLinkPolicy = "break",
+    about_to_write: Callable[[Fields], None] = lambda _: None,
+) -> Written:
     """Makes our fields in the file exactly `tags`, in one step that a crash cannot split.
 
     A file that holds them already is not touched. The audio, every field of other programs, pictures, mode,
     owner and extended attributes stay; the copy is checked for all of that before it replaces the file.
+    `about_to_write` is told our fields as they were, once nothing but the replacing is left to do.
     """
     prefix, after = _prefix(namespace), _wanted(tags)
     for attempt in range(1, _ATTEMPTS + 1):
-        before, size, mtime_ns = _state(path, prefix)
-        if before == after:
-            return Written(path, False, before, after, size, mtime_ns, None)
         try:
-            done = _rewrite(path, prefix, after)
-        except FileChanged:
-            if attempt == _ATTEMPTS:
+            before, size, mtime_ns = _state(path, prefix)
+            if before == after:
+                return Written(path, False, before, after, size, mtime_ns, None)
+            done = _rewrite(
+                path,
+                prefix,
+                after,
+                mtime_policy=mtime_policy,
+                hardlink_policy=hardlink_policy,
+                about_to_write=about_to_write,
+            )
+        except FileProblem as error:
+            if attempt == _ATTEMPTS or not _may_pass(error):
                 raise
+            time.sleep(_PAUSE_S * attempt)
         else:
-            return Written(path, True, before, after, done.size, done.mtime_ns, done.audio_hash)
+            return Written(path, True, done.before, after, done.size, done.mtime_ns, done.audio_hash, done.notes)
     raise AssertionError("unreachable")
 
 
-def remove_tags(path: AnyPath, *, namespace: str = "nom") -> Written:
+def remove_tags(
+    path: AnyPath,
+    *,
+    namespace: str = "nom",
+    mtime_policy: MtimePolicy = "now",
+    hardlink_policy: HardLinkPolicy = "break",
+    about_to_write: Callable[[Fields], None] = lambda _: None,
+) -> Written:
     """Takes every field of ours out of the file and leaves all others."""
-    return write_tags(path, {}, namespace=namespace)
+    return write_tags(
+        path,
+        {},
+        namespace=namespace,
+        mtime_policy=mtime_policy,
+        hardlink_policy=hardlink_policy,
+        about_to_write=about_to_write,
+    )
 
 
 def can_write(path: AnyPath) -> bool:
@@ -227,12 +265,25 @@ def _damage_explained(path: AnyPath) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        causes = [*error.args, error.__cause__, error.__context__]
-        for cause in causes:
+        for cause in _causes(error):
             # EINVAL is a seek to where damaged bytes point, not the disk's fault.
             if isinstance(cause, OSError) and cause.errno not in (None, errno.EINVAL):
                 raise cause from error
+        if isinstance(error, io.UnsupportedOperation):  # Python's word for a seek that failed
+            raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
         raise TagsNotSupported(path, f"its structure is damaged ({error or type(error).__name__})") from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Everything that led to an error; mutagen wraps errors in errors, some as arguments."""
+    todo: list[object] = [error]
+    for _ in range(20):
+        if not todo:
+            return
+        one = todo.pop()
+        if isinstance(one, BaseException):
+            yield one
+            todo += [*one.args, one.__cause__, one.__context__]
 
 
 def _is_fragmented(file: BinaryIO, kind: str) -> bool:
@@ -240,24 +291,56 @@ def _is_fragmented(file: BinaryIO, kind: str) -> bool:
     return kind == "m4a" and any(name == b"moof" for name, _ in top_level_boxes(file))
 
 
-def _rewrite(path: AnyPath, prefix: str, wanted: Fields) -> safewrite.Replaced:
-    earlier: list[object] = []
+@dataclass(frozen=True)
+class _Rewritten(safewrite.Replaced):
+    before: Fields
+
+
+def _rewrite(
+    path: AnyPath,
+    prefix: str,
+    wanted: Fields,
+    *,
+    mtime_policy: MtimePolicy,
+    hardlink_policy: HardLinkPolicy,
+    about_to_write: Callable[[Fields], None],
+) -> _Rewritten:
+    earlier: list[tuple[Fields, object]] = []
+
+    def look(copy: BinaryIO) -> tuple[str, Family, Audio, object]:
+        kind, family, audio = _load(path, copy)
+        rest = (kind, family.foreign(audio, prefix, copy), _stream(audio.info), surroundings(copy, kind))
+        return kind, family, audio, rest
 
     def edit(copy: BinaryIO) -> None:
         with _damage_explained(path):
-            kind, family, audio = _load(path, copy)
-            earlier.append((family.foreign(audio, prefix, copy), _stream(audio.info)))
+            kind, family, audio, rest = look(copy)
+            earlier.append((family.fields(audio, prefix), rest))
             family.rewrite(audio, prefix, wanted, copy, kind)
 
     def check(copy: BinaryIO) -> None:
         with _damage_explained(path):
-            _, family, audio = _load(path, copy)
+            _, family, audio, rest = look(copy)
             if family.fields(audio, prefix) != wanted:
                 raise WriteFailed(path, "the tags read back are not those that were written")
-            if (family.foreign(audio, prefix, copy), _stream(audio.info)) != earlier[0]:
+            if rest != earlier[0][1]:
                 raise WriteFailed(path, "fields of other programs would be lost or changed")
 
-    return safewrite.replace(path, edit, check)
+    done = safewrite.replace(
+        path,
+        edit,
+        check,
+        mtime_policy=mtime_policy,
+        hardlink_policy=hardlink_policy,
+        about_to_replace=lambda: about_to_write(earlier[0][0]),
+    )
+    return _Rewritten(done.size, done.mtime_ns, done.audio_hash, done.notes, earlier[0][0])
+
+
+def _may_pass(error: FileProblem) -> bool:
+    """Whether another attempt a moment later may go well: network folders have such moments."""
+    cause = error if isinstance(error, DiskProblem) else error.__cause__
+    return isinstance(error, FileChanged) or getattr(cause, "errno", None) in (errno.EBUSY, errno.ESTALE)
 
 
 def _stream(info: Any) -> tuple[Any, ...]:

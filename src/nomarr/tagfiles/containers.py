@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO, NamedTuple
 
 from nomarr.errors import VanishedFile
@@ -54,6 +55,7 @@ _REASONS = {
     errno.EROFS: "the folder is read-only",
     errno.EIO: "the device reports a read or write error",
     errno.ESTALE: "the network folder has gone away",
+    errno.EBUSY: "another program holds it",
     errno.ELOOP: "its symbolic links run in a circle",
     errno.ENAMETOOLONG: "its name is too long",
 }
@@ -68,6 +70,8 @@ class Sniffed(NamedTuple):
 
 def reason(error: OSError) -> str:
     """What the operating system complains about, in words for people."""
+    if isinstance(error, io.UnsupportedOperation):  # Python's word for a seek that failed
+        return _REASONS[errno.EIO]
     return _REASONS.get(error.errno or 0, (error.strerror or str(error)).lower())
 
 
@@ -75,8 +79,12 @@ def reason(error: OSError) -> str:
 def reading(path: AnyPath) -> Iterator[BinaryIO]:
     """The file, open for reading; every OSError until it is closed becomes VanishedFile."""
     try:
-        with open(_regular_file(path), "rb") as file:
+        file = open(_regular_file(path), "rb")  # noqa: SIM115 (what closing says is of no interest)
+        try:
             yield file
+        finally:
+            with suppress(OSError):
+                file.close()
     except OSError as error:
         raise VanishedFile(path, reason(error)) from error
 

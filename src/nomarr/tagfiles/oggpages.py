@@ -57,6 +57,28 @@ def audio_packets(file: BinaryIO, start: int = 0) -> Iterator[tuple[int, bytes]]
             yield stream, page.body[audio_at:]
 
 
+def header_packets(file: BinaryIO, start: int = 0) -> Iterator[tuple[int, int, bytes]]:
+    """The packets that are not audio as (number of the stream, number in the stream, bytes)."""
+    numbers: dict[int, int] = {}
+    wanted: list[int] = []
+    found: list[list[bytes]] = []  # by stream, the last one unfinished
+    for page in pages(file, start):
+        if page.begins_stream or page.serial not in numbers:
+            numbers[page.serial] = len(wanted)
+            wanted.append(_header_packets(page.body))
+            found.append([b""])
+        stream, position = numbers[page.serial], 0
+        packets = found[stream]
+        for length in page.lacing:
+            if len(packets) > wanted[stream]:
+                break
+            packets[-1] += page.body[position : position + length]
+            position += length
+            if length < 255:
+                yield stream, len(packets) - 1, packets[-1]
+                packets.append(b"")
+
+
 def last_granule(file: BinaryIO) -> int:
     """The position that the file's last page ends at: for audio, the number of samples."""
     size = file.seek(0, 2)

@@ -5,28 +5,27 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
-import secrets
 import shutil
-import stat
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from nomarr.errors import FileChanged, VanishedFile, WriteFailed
+from nomarr.tagfiles import turns
+from nomarr.tagfiles.attributes import MtimePolicy, carry_over, set_time
 from nomarr.tagfiles.containers import AnyPath, reading, reason
-from nomarr.tagfiles.payload import common_audio_hash
+from nomarr.tagfiles.exchange import exchange
+from nomarr.tagfiles.payload import audio_hash, is_same_audio
 
-_NAME_MAX = 255
-_ENDING = ".nomtmp"
-_OUR_COPY = re.compile(r"\..*\.[0-9a-f]{16}\.nomtmp", re.DOTALL)
+HardLinkPolicy = Literal["break", "skip", "in_place"]
+
 _GROWTH = 1 << 20  # room for our fields and the padding around them
 _FICLONE = 0x40049409
-_LOCK_PATIENCE_S = 5.0
-_LOCK_RETRY_S = 0.02
+_BLOCK = 1 << 20
 _NO_KERNEL_COPY = frozenset({errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM})
 
 
@@ -38,131 +37,237 @@ class DiskProblem(WriteFailed):
         self.errno = error.errno
 
 
+class HardLinked(WriteFailed):
+    """The file has other hard links, and the policy says to leave such files alone."""
+
+
 @dataclass(frozen=True)
 class Replaced:
-    """The file after the change; the audio hash is the proof that only tags changed."""
+    """The file after the change. The audio hash is the proof that only tags changed; `notes` says what was lost."""
 
     size: int
     mtime_ns: int
     audio_hash: str
+    notes: tuple[str, ...]
 
 
-def replace(path: AnyPath, edit: Callable[[BinaryIO], None], check: Callable[[BinaryIO], None]) -> Replaced:
+@dataclass
+class _Copy:
+    """The copy beside the file, ours to throw away unless something else lies under its name."""
+
+    fd: int
+    path: Path
+    is_ours: bool = True
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One replacement: what it is about, and what happens to the copy before it takes its place."""
+
+    target: Path
+    is_our_turn: Callable[[], bool]
+    original: BinaryIO
+    before: os.stat_result
+    edit: Callable[[BinaryIO], None]
+    check: Callable[[BinaryIO], None]
+    about_to_replace: Callable[[], None]
+    mtime_policy: MtimePolicy
+
+    def insist(self) -> None:
+        """Raises FileChanged unless the file is still the one that was copied, and it is still our turn."""
+        if not _is_same(self.target, self.before):
+            raise FileChanged(self.target, "another program changed the file while its tags were being written")
+        if not self.is_our_turn():
+            raise FileChanged(self.target, "another Nomarr process took this one for dead and writes to the file")
+
+
+def replace(
+    path: AnyPath,
+    edit: Callable[[BinaryIO], None],
+    check: Callable[[BinaryIO], None],
+    *,
+    mtime_policy: MtimePolicy = "now",
+    hardlink_policy: HardLinkPolicy = "break",
+    about_to_replace: Callable[[], None] = lambda: None,
+) -> Replaced:
     """Edits a copy beside the file, checks it, and puts it in the file's place in one step.
 
-    Mode, owner, extended attributes stay; the time is new, so that players notice. Another hard link keeps
-    the old content. A symbolic link stays one, its target changes.
-    Raises FileChanged when somebody else wrote to the file meanwhile, WriteFailed when anything else goes
-    wrong; the original is untouched then and the copy gone.
+    Mode, owner, access lists and extended attributes stay. With "break" another hard link keeps the old content;
+    "skip" raises HardLinked for such a file; "in_place" overwrites its bytes, so that all links change. A symbolic
+    link stays one, its target changes. `about_to_replace` is called when the copy is proven good.
+    Raises FileChanged when somebody else wrote to the file meanwhile, WriteFailed when anything else goes wrong;
+    the original is untouched then and the copy gone.
     """
     try:
         target = Path(os.path.realpath(os.fsdecode(path), strict=True))
     except OSError as error:
         raise VanishedFile(path, reason(error)) from error
     try:
-        with _locked(target) as (original, before):
+        _check_access(target)
+        with turns.turn(target) as is_our_turn, reading(target) as original, _named(target):
+            before = os.fstat(original.fileno())
             _check_room(target, before.st_size)
-            return _replace_locked(target, original, before, edit, check)
+            job = _Job(target, is_our_turn, original, before, edit, check, about_to_replace, mtime_policy)
+            if before.st_nlink == 1 or hardlink_policy == "break":
+                return _replace(job)
+            if hardlink_policy == "in_place":
+                return _overwrite(job)
+            raise HardLinked(path, f"it has {before.st_nlink} hard links, and such files are to be left alone")
     except OSError as error:
         raise DiskProblem(path, error) from error
 
 
-def remove_stale_copies(root: AnyPath, *, older_than_s: float = 3600.0, now: float) -> list[str]:
-    """Removes the copies that killed processes left under a folder; gives their paths."""
-    removed = []
-    for folder, _, names in os.walk(os.fspath(root)):
-        for name in filter(_OUR_COPY.fullmatch, names):
-            path = Path(folder, name)
-            with suppress(OSError):
-                found = path.lstat()
-                if stat.S_ISREG(found.st_mode) and now - found.st_mtime > older_than_s:
-                    path.unlink()
-                    removed.append(str(path))
-    return removed
-
-
-def _replace_locked(
-    target: Path,
-    original: BinaryIO,
-    before: os.stat_result,
-    edit: Callable[[BinaryIO], None],
-    check: Callable[[BinaryIO], None],
-) -> Replaced:
-    copy_path = target.with_name(_copy_name(target.name))
-    fd = os.open(copy_path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+def fill(target: Path, copy: int) -> None:
+    """Makes the file's bytes those of the copy, without replacing the file. Must be done again if interrupted."""
+    size = os.fstat(copy).st_size
+    fd = os.open(target, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        with os.fdopen(fd, "r+b") as copy:
-            _copy_bytes(original.fileno(), fd)
-            edit(copy)
-            copy.flush()
-            check(copy)
-            proof = _same_audio(target, copy_path, before)
-            _restore_attributes(original.fileno(), fd, before)
-            os.fsync(fd)
-            after = os.fstat(fd)
-        _insist_on(target, before)
-        copy_path.replace(target)
-    except BaseException:
+        old_size = os.fstat(fd).st_size
+        try:
+            os.posix_fallocate(fd, 0, size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                os.ftruncate(fd, old_size)
+                raise
+        position = 0
+        while block := os.pread(copy, _BLOCK, position):
+            position += os.pwrite(fd, block, position)
+        os.ftruncate(fd, size)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _replace(job: _Job) -> Replaced:
+    with _hashing(job.target) as hashed, _copy_of(job) as copy:
+        _edit(job, copy)
+        notes = carry_over(job.original.fileno(), copy.fd, job.before, job.mtime_policy)
+        _check(job, copy)
+        os.fsync(copy.fd)
+        after, proof = os.fstat(copy.fd), hashed()
+        job.about_to_replace()
+        job.insist()
+        _put_in_place(job, copy)
+    _sync_folder(job.target.parent)
+    return Replaced(after.st_size, after.st_mtime_ns, proof, notes)
+
+
+def _overwrite(job: _Job) -> Replaced:
+    """All links change together. The copy stays until that is done: the next start finishes what a crash left."""
+    with _hashing(job.target) as hashed, _copy_of(job) as copy:
+        if turns.meant_for(copy.path) is None:
+            raise WriteFailed(job.target, "its name is too long for a change in place")
+        _edit(job, copy)
+        _check(job, copy)
+        os.fsync(copy.fd)
+        proof = hashed()
+        job.about_to_replace()
+        job.insist()
+        redo = copy.path.with_suffix(turns.REDO)
+        copy.path.replace(redo)
+        _sync_folder(job.target.parent)
+        fill(job.target, copy.fd)
+        with job.target.open("rb") as file:
+            with suppress(PermissionError):  # only its owner may set a time
+                set_time(file.fileno(), job.before, job.mtime_policy)
+            after = os.fstat(file.fileno())
         with suppress(OSError):
-            copy_path.unlink()
-        raise
-    _sync_folder(target.parent)
-    return Replaced(after.st_size, after.st_mtime_ns, proof)
+            redo.unlink()
+    return Replaced(after.st_size, after.st_mtime_ns, proof, ())
 
 
 @contextmanager
-def _locked(target: Path) -> Iterator[tuple[BinaryIO, os.stat_result]]:
-    """The original and its state, with other Nomarr processes kept from writing to it."""
-    deadline = time.monotonic() + _LOCK_PATIENCE_S
-    while True:
-        with reading(target) as original:
-            locked = _lock(original)
-            state = os.fstat(original.fileno())
-            # Whoever held the lock has put another file in place: that one is the original now.
-            if locked and _identity(target.stat()) == _identity(state):
-                try:
-                    yield original, state
-                except OSError as error:
-                    raise DiskProblem(target, error) from error
-                return
-        if time.monotonic() > deadline:
-            raise FileChanged(target, "another process keeps writing to the file")
-        if not locked:
-            time.sleep(_LOCK_RETRY_S)
-
-
-def _lock(original: BinaryIO) -> bool:
+def _named(target: Path) -> Iterator[None]:
+    """The operating system's complaints are about writing, whichever file they came from."""
     try:
-        fcntl.flock(original, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        yield
+    except OSError as error:
+        raise DiskProblem(target, error) from error
+
+
+@contextmanager
+def _copy_of(job: _Job) -> Iterator[_Copy]:
+    copy = _Copy(*turns.create_copy(job.target))
+    try:
+        _copy_bytes(job.original.fileno(), copy.fd)
+        yield copy
+    except BaseException:
+        if copy.is_ours:
+            with suppress(OSError):
+                copy.path.unlink()
+        raise
+    finally:
+        with suppress(OSError):  # all is said with fsync
+            os.close(copy.fd)
+
+
+@contextmanager
+def _hashing(target: Path) -> Iterator[Callable[[], str]]:
+    """Gives a function that waits for the hash of the audio: it is computed while the block works on the copy."""
+    with ThreadPoolExecutor(1, "hash") as pool:
+        try:
+            future = pool.submit(audio_hash, target)
+        except RuntimeError:  # no more threads to be had
+            yield partial(audio_hash, target)
+        else:
+            yield future.result
+
+
+def _edit(job: _Job, copy: _Copy) -> None:
+    with open(copy.fd, "r+b", closefd=False) as file:
+        job.edit(file)
+
+
+def _check(job: _Job, copy: _Copy) -> None:
+    """Raises unless the copy has what is wanted, and all else as it was."""
+    with open(copy.fd, "rb", closefd=False) as file:
+        job.check(file)
+    if not is_same_audio(job.target, copy.path):
+        job.insist()
+        raise WriteFailed(job.target, "writing its tags would change its audio; the file's structure is unusual")
+
+
+def _put_in_place(job: _Job, copy: _Copy) -> None:
+    if not exchange(copy.path, job.target):
+        copy.path.replace(job.target)
+        return
+    # Under the copy's name lies now what was replaced. Somebody may have written to it in the very last moment.
+    copy.is_ours = False
+    if not _is_same(copy.path, job.before, by_change=False):
+        copy.path.replace(job.target)
+        raise FileChanged(job.target, "another program changed the file while its tags were being written")
+    with suppress(OSError):
+        copy.path.unlink()
+
+
+def _is_same(path: Path, before: os.stat_result, *, by_change: bool = True) -> bool:
+    """Whether this is still the file that was looked at. The time of change betrays a program that resets the other."""
+    try:
+        now = path.lstat()
+    except FileNotFoundError:
         return False
     except OSError:
-        return True  # a file system without locks
-    return True
+        if by_change:
+            raise
+        return True  # the very last look, when there is no way back: it was the same a moment ago
+    names = ("st_dev", "st_ino", "st_size", "st_mtime_ns", *(("st_ctime_ns",) if by_change else ()))
+    return all(getattr(now, name) == getattr(before, name) for name in names)
 
 
-def _identity(state: os.stat_result) -> tuple[int, int, int, int]:
-    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+def _check_access(target: Path) -> None:
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        is_read_only = os.statvfs(target.parent).f_flag & os.ST_RDONLY
+        raise OSError(errno.EROFS if is_read_only else errno.EACCES, "the folder cannot be written")
+    if not os.access(target, os.W_OK):
+        # Renaming would work, but whoever protects a file means it.
+        raise WriteFailed(target, "the file is write-protected")
 
 
 def _check_room(target: Path, size: int) -> None:
     room = os.statvfs(target.parent)
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise OSError(errno.EROFS if room.f_flag & os.ST_RDONLY else errno.EACCES, "the folder cannot be written")
-    if not os.access(target, os.W_OK):
-        # Renaming would work, but whoever protects a file means it.
-        raise WriteFailed(target, "the file is write-protected")
     # Some network file systems report no blocks at all.
     if room.f_blocks and room.f_bavail * room.f_frsize < size + _GROWTH:
         raise OSError(errno.ENOSPC, "no room for a copy")
-
-
-def _copy_name(name: str) -> str:
-    """`.<name>.<random>.nomtmp`: hidden from Navidrome, no audio for Lidarr; a long name is cut."""
-    ending = f".{secrets.token_hex(8)}{_ENDING}"
-    while len(os.fsencode(name)) + 1 + len(ending) > _NAME_MAX:
-        name = name[:-1]
-    return f".{name}{ending}"
 
 
 def _copy_bytes(source: int, copy: int) -> None:
@@ -179,49 +284,7 @@ def _copy_bytes(source: int, copy: int) -> None:
         if error.errno not in _NO_KERNEL_COPY:
             raise
     with open(source, "rb", closefd=False) as reader, open(copy, "wb", closefd=False) as writer:
-        shutil.copyfileobj(reader, writer, 1 << 20)
-
-
-def _insist_on(target: Path, before: os.stat_result) -> None:
-    """Raises FileChanged unless the file is still the one that was copied."""
-    try:
-        is_same = _identity(target.stat()) == _identity(before)
-    except FileNotFoundError:
-        is_same = False
-    if not is_same:
-        raise FileChanged(target, "another program changed the file while its tags were being written")
-
-
-def _same_audio(target: Path, copy_path: Path, before: os.stat_result) -> str:
-    proof = common_audio_hash(target, copy_path)
-    if proof is None:
-        _insist_on(target, before)
-        raise WriteFailed(target, "writing its tags would change its audio; the file's structure is unusual")
-    return proof
-
-
-def _restore_attributes(original: int, copy: int, before: os.stat_result) -> None:
-    """Owner, extended attributes, mode as before; the time is now, but later than it was."""
-    fresh = os.fstat(copy)
-    if (fresh.st_uid, fresh.st_gid) != (before.st_uid, before.st_gid):
-        _change_owner(copy, before)
-    with suppress(OSError):
-        for name in os.listxattr(original):
-            with suppress(OSError):
-                os.setxattr(copy, name, os.getxattr(original, name))
-    with suppress(PermissionError):
-        os.fchmod(copy, stat.S_IMODE(before.st_mode))
-    mtime_ns = time.time_ns()
-    if mtime_ns <= before.st_mtime_ns:
-        mtime_ns = before.st_mtime_ns + 1_000_000_000
-    os.utime(copy, ns=(mtime_ns, mtime_ns))
-
-
-def _change_owner(copy: int, before: os.stat_result) -> None:
-    for owner, group in ((before.st_uid, before.st_gid), (-1, before.st_gid)):
-        with suppress(OSError):
-            os.fchown(copy, owner, group)
-            return
+        shutil.copyfileobj(reader, writer, _BLOCK)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,22 +4,70 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
 from nomarr import __version__
+from nomarr.secretkey import SecretKey
 from nomarr.settings import Settings
 from nomarr.store.database import Database, Transaction
-from nomarr.web import auth, docs, libraries, processing, system
+from nomarr.store.matrix import ScoreMatrix
+from nomarr.web import (
+    analytics,
+    auth,
+    calibration,
+    config,
+    docs,
+    events,
+    files,
+    folders,
+    info,
+    keys,
+    libraries,
+    lidarr,
+    navidrome,
+    processing,
+    system,
+    v1,
+    work,
+    worker,
+    writes,
+)
 from nomarr.web.answers import explain_errors
 from nomarr.web.context import Clock
 from nomarr.web.guard import Guard
 from nomarr.web.limiter import LoginLimiter
 from nomarr.web.system import ModelsCheck
+from nomarr.web.watch import Watch
 
-ROUTERS = (auth.router, libraries.router, processing.router, system.router, docs.router)
+ROUTERS = (
+    auth.router,
+    keys.router,
+    config.router,
+    libraries.router,
+    folders.router,
+    files.router,
+    processing.router,
+    work.router,
+    calibration.router,
+    analytics.router,
+    navidrome.router,
+    events.router,
+    worker.router,
+    writes.router,
+    lidarr.mappings_router,
+    lidarr.router,
+    info.router,
+    v1.router,
+    system.router,
+    docs.router,
+)
+
+THREADS = 8  # answers in the making; more would not be quicker, and each holds a connection with its cache
 
 
 def create_app(
@@ -28,20 +76,41 @@ def create_app(
     *,
     clock: Clock = Transaction.now_ms,
     monotonic: Callable[[], float] = time.monotonic,
+    restart: Callable[[], None] | None = None,
 ) -> FastAPI:
-    """The server over a migrated database, which stays its caller's to close."""
+    """The server over a migrated database, which stays its caller's to close.
+
+    `restart` begins to restart the process that serves it, and returns at once.
+    """
     # No redirects to paths without a slash: they would be made from a header that anybody may forge.
-    app = FastAPI(title="Nomarr", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="Nomarr", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=_lifespan
+    )
     app.state.settings = settings
     app.state.db = db
     app.state.clock = clock
     app.state.monotonic = monotonic
     app.state.limiter = LoginLimiter()
     app.state.verifications = asyncio.Semaphore(auth.VERIFICATIONS)
+    app.state.secret_key = SecretKey(settings.data_dir)
+    app.state.restart = restart
+    app.state.postponed = lidarr.Postponed()
+    app.state.installed_models = info.InstalledModels(monotonic)
     app.state.models_check = ModelsCheck(settings.models, monotonic)
+    app.state.matrix = ScoreMatrix()
+    app.state.analytics = analytics.Memory()
+    app.state.stream_tokens = events.Tokens()
+    app.state.events = events.Events(Watch(db, settings, clock, app.state.models_check), app.state.secret_key)
     for router in ROUTERS:
         app.include_router(router)
     app.openapi = partial(docs.describe, app)  # type: ignore[method-assign]
     app.add_middleware(Guard)
     explain_errors(app)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    current_default_thread_limiter().total_tokens = THREADS
+    yield
+    app.state.events.close()

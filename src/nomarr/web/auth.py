@@ -1,49 +1,87 @@
-"""Who may come in: the password, sessions, and the check that closes every other route."""
+"""Who may come in, and for what: the password, sessions, and the check that closes every other route."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import hashlib
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated
-from urllib.parse import urlsplit
+from typing import Annotated, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyCookie, APIKeyHeader, APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.http import HTTPBase
 from pydantic import BaseModel, Field, SecretStr
 
 from nomarr.errors import Forbidden, Unauthorized, printable
+from nomarr.secretkey import KEY_PREFIX, SecretKey
 from nomarr.settings import Settings
-from nomarr.store import access, preferences
-from nomarr.store.database import Database
-from nomarr.web.answers import Done, problems
-from nomarr.web.context import UseClock, UseDatabase, UseSettings
+from nomarr.store import access, keys, preferences
+from nomarr.store.database import Database, Transaction
+from nomarr.store.keys import Scope
+from nomarr.web.answers import Done, example, problems
+from nomarr.web.context import Clock, UseClock, UseDatabase, UseSettings
 from nomarr.web.limiter import LoginLimiter
+from nomarr.web.origin import came_by_https, refuse_other_sites
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/api/web/auth", tags=["auth"])
 
 PASSWORD = "admin_password"  # noqa: S105 (the preference that holds its hash)
 COOKIE = "nomarr_session"
+ENDED = "The session has ended; log in again"
+BAD_KEY = "The API key is not valid"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+LONGEST_PASSWORD = 1024
+SCOPES: tuple[Scope, ...] = ("read", "enqueue", "admin")
+# What is asked for by POST and yet within what a key for enqueueing may do.
+ENQUEUEING = frozenset({"/api/web/libraries/{library_id}/scan", "/api/web/processing/process-files"})
 HASHER = PasswordHasher()
 VERIFICATIONS = 2  # at once: each takes 64 MiB and a core
 # Not each of many requests a second needs to write that the session is in use.
 SLIDES_PER_TIMEOUT = 20
 LONGEST_UNNOTED_MS = 60_000
 
-_bearer = HTTPBearer(auto_error=False, description="The session_token that a login answered with")
+_bearer = HTTPBearer(auto_error=False, description="The session_token that a login answered with, or an API key")
+_basic = HTTPBase(
+    scheme="basic", scheme_name="HTTPBasic", auto_error=False, description="An API key as the password, any user"
+)
+_header = APIKeyHeader(name="X-Api-Key", auto_error=False, description="An API key")
+_query = APIKeyQuery(name="apikey", auto_error=False, description="An API key, where headers cannot be sent")
 _cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="Set by a login, for browsers")
+
+Route = TypeVar("Route", bound=Callable[..., object])
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a request brought, other than a cookie: a session's token or an API key."""
+
+    token: str
+    is_basic: bool = False  # which may be meant for a proxy in front
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whose request it is: `session` is the hash of a session's token; without one an API key came.
+
+    `key` is the hash of that key, None for the one that is not in the database.
+    """
+
+    scope: Scope
+    session: str | None = None
+    key: str | None = None
 
 
 class LoginRequest(BaseModel):
-    password: SecretStr = Field(min_length=1, max_length=1024)
+    password: SecretStr = Field(min_length=1, max_length=LONGEST_PASSWORD)
 
 
 @dataclass(frozen=True)
@@ -83,19 +121,79 @@ def change_password(db: Database, password: str) -> None:
     log.info("the admin password was changed; %d sessions ended", ended)
 
 
+def needs(scope: Scope) -> Callable[[Route], Route]:
+    """Marks a route, below the router's own decorator, as needing this scope of an API key.
+
+    Without a mark it is `read` for GET, `enqueue` for what ENQUEUEING lists, and `admin` for all else.
+    """
+
+    def mark(route: Route) -> Route:
+        route.__dict__["needs_scope"] = scope
+        return route
+
+    return mark
+
+
+# async: FastAPI would run a plain function in a thread, only to look at headers.
+async def _credentials(
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    basic: Annotated[HTTPAuthorizationCredentials | None, Depends(_basic)],
+    header: Annotated[str | None, Depends(_header)],
+    query: Annotated[str | None, Depends(_query)],
+) -> Credentials | None:
+    if header:
+        return Credentials(header)
+    if bearer is not None:
+        return Credentials(bearer.credentials)
+    if query:
+        return Credentials(query)
+    if basic is not None and basic.scheme.lower() == "basic":
+        return Credentials(_basic_password(basic.credentials), is_basic=True)
+    return None
+
+
+UseCredentials = Annotated[Credentials | None, Depends(_credentials)]
+UseCookie = Annotated[str | None, Depends(_cookie)]
+
+
 def require_login(
     request: Request,
     response: Response,
     db: UseDatabase,
     settings: UseSettings,
     clock: UseClock,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-    cookie: Annotated[str | None, Depends(_cookie)],
-) -> str:
-    """The hash of the session's token. Unauthorized without a living session; Forbidden to other sites' pages."""
-    token = cookie if bearer is None else bearer.credentials
-    if not token:
-        raise Unauthorized("Log in first")
+    credentials: UseCredentials,
+    cookie: UseCookie,
+) -> Caller:
+    """A living session, or an API key that is enough for the route.
+
+    Unauthorized without either; Forbidden where the key is not enough, and to other sites' pages.
+    """
+    if cookie and (credentials is None or credentials.is_basic):
+        hashed, is_renewed = _session(db, settings, clock, cookie)
+        if hashed is not None:
+            if request.method not in SAFE_METHODS:
+                refuse_other_sites(request)
+            if is_renewed:
+                _set_cookie(request, response, cookie, settings)
+            return Caller("admin", hashed)
+    if credentials is None:
+        raise Unauthorized(ENDED if cookie else "Log in first")
+    hashed, _ = _session(db, settings, clock, credentials.token)
+    if hashed is not None:
+        return Caller("admin", hashed)
+    return _key(request, db, clock, credentials.token, otherwise=ENDED)
+
+
+def require_key(request: Request, db: UseDatabase, clock: UseClock, credentials: UseCredentials) -> Caller:
+    """An API key that is enough for the route; sessions open nothing here."""
+    if credentials is None:
+        raise Unauthorized("Send an API key, for instance in the header X-Api-Key")
+    return _key(request, db, clock, credentials.token, otherwise=BAD_KEY)
+
+
+def _session(db: Database, settings: Settings, clock: Clock, token: str) -> tuple[str | None, bool]:
+    """The hash of a living session's token, else None; and whether its timeout started anew."""
     hashed = _hash(token)
     timeout_ms = settings.session_timeout_s * 1000
     unnoted_ms = min(LONGEST_UNNOTED_MS, timeout_ms // SLIDES_PER_TIMEOUT)
@@ -103,18 +201,55 @@ def require_login(
         now = clock(tx)
         is_alive = access.is_alive(tx, hashed, now, timeout_ms)
         is_noted = access.is_alive(tx, hashed, now, unnoted_ms)
-    if not is_alive:
-        raise Unauthorized("The session has ended; log in again")
-    if bearer is None and request.method not in SAFE_METHODS:
-        _refuse_other_sites(request)
-    if is_noted:
-        return hashed
+    if not is_alive or is_noted:
+        return (hashed if is_alive else None), False
     with db.write() as tx:
-        if not access.touch(tx, hashed, now, timeout_ms):
-            raise Unauthorized("The session has ended; log in again")
-    if bearer is None:
-        _set_cookie(request, response, token, settings)
-    return hashed
+        is_alive = access.touch(tx, hashed, now, timeout_ms)
+    return (hashed if is_alive else None), is_alive
+
+
+def _key(request: Request, db: Database, clock: Clock, key: str, *, otherwise: str) -> Caller:
+    """Whom an API key belongs to. Unauthorized if to nobody; Forbidden if it is not enough for the route."""
+    secret: SecretKey = request.app.state.secret_key
+    if secret.matches(key):
+        return Caller("admin")
+    if not key.startswith(KEY_PREFIX):
+        raise Unauthorized(otherwise)
+    with db.read() as tx:
+        found, now = keys.find(tx, _hash(key)), clock(tx)
+    if found is None:
+        raise Unauthorized(BAD_KEY)
+    needed = _needed(request)
+    if SCOPES.index(found.scope) < SCOPES.index(needed):
+        raise Forbidden(f"The API key {found.name} is for {found.scope}; this needs one for {needed}")
+    if not found.is_use_noted(now=now):
+        with db.write() as tx:
+            if not keys.note_use(tx, found.id, now=now):
+                raise Unauthorized(BAD_KEY)
+    return Caller(found.scope, key=_hash(key))
+
+
+def new_key(tx: Transaction, *, name: str, scope: Scope, now: int) -> tuple[keys.ApiKey, str]:
+    """A new API key, and what proves it, which is known only here and now."""
+    key = KEY_PREFIX + secrets.token_urlsafe(32)
+    return keys.add(tx, name=name, scope=scope, key_hash=_hash(key), now=now), key
+
+
+def _needed(request: Request) -> Scope:
+    marked: Scope | None = getattr(request.scope.get("endpoint"), "needs_scope", None)
+    if marked is not None:
+        return marked
+    if request.method in SAFE_METHODS:
+        return "read"
+    path = getattr(request.scope.get("route"), "path", "")
+    return "enqueue" if path in ENQUEUEING else "admin"
+
+
+def _basic_password(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except (binascii.Error, ValueError):
+        return ""
 
 
 async def _wait_for_turn(request: Request) -> AsyncIterator[None]:
@@ -128,7 +263,8 @@ async def _wait_for_turn(request: Request) -> AsyncIterator[None]:
 @router.post(
     "/login",
     summary="Log in",
-    responses=problems(400, 401, 413, 429, 503),
+    responses=example({"session_token": "xEC1SilYPKLbz8Bkg-QNM7rsEinA8ic27UOcfa0evik", "expires_in": 86400})
+    | problems(400, 401, 413, 429, 503),
     dependencies=[Depends(_wait_for_turn)],
 )
 def login(
@@ -159,10 +295,16 @@ def login(
     return Login(token, settings.session_timeout_s)
 
 
-@router.post("/logout", summary="End this session", responses=problems(401, 403, 503))
-def logout(response: Response, db: UseDatabase, session: Annotated[str, Depends(require_login)]) -> Done:
+@router.post(
+    "/logout",
+    summary="End this session",
+    responses=example({"message": "Logged out", "status": "success"}) | problems(401, 403, 503),
+)
+def logout(response: Response, db: UseDatabase, caller: Annotated[Caller, Depends(require_login)]) -> Done:
+    if caller.session is None:
+        raise Forbidden("This request came with an API key; there is no session to end")
     with db.write() as tx:
-        access.delete(tx, session)
+        access.delete(tx, caller.session)
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return Done("Logged out")
 
@@ -195,35 +337,5 @@ def _set_cookie(request: Request, response: Response, token: str, settings: Sett
         max_age=settings.session_timeout_s,
         httponly=True,
         samesite="strict",
-        secure=_came_by_https(request),
+        secure=came_by_https(request),
     )
-
-
-def _came_by_https(request: Request) -> bool:
-    # A proxy says so in a header. Who forges it only keeps the cookie from himself.
-    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", "").lower())
-
-
-def _refuse_other_sites(request: Request) -> None:
-    """A browser adds the cookie by itself; what it says of the page behind the request must be our own."""
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        is_ours = site == "same-origin"
-    else:  # browsers say that only over https; Origin they always send
-        is_ours = _is_same_host(request.headers.get("origin", ""), request.headers.get("host", ""))
-    if not is_ours:
-        raise Forbidden("This needs a request from Nomarr's own pages, or a token in the Authorization header")
-
-
-def _is_same_host(origin: str, host: str) -> bool:
-    try:
-        page = urlsplit(origin)
-        port = page.port
-    except ValueError:
-        return False
-    if page.scheme not in ("http", "https") or not page.hostname:
-        return False
-    default = 443 if page.scheme == "https" else 80
-    name = f"[{page.hostname}]" if ":" in page.hostname else page.hostname
-    hosts = {f"{name}:{port or default}"} | ({name} if port in (None, default) else set())
-    return host.lower() in hosts

@@ -7,8 +7,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from nomarr import config
+from nomarr.errors import DatabaseProblem
 from nomarr.settings import Settings
 from nomarr.store.database import Database, Transaction
+from nomarr.store.matrix import ScoreMatrix
 
 Clock = Callable[[Transaction], int]  # milliseconds UTC
 
@@ -19,7 +22,16 @@ async def _db(request: Request) -> Database:
     return db
 
 
-async def _settings(request: Request) -> Settings:
+def _settings(request: Request) -> Settings:
+    """As they hold at this moment; without a database those that the server started with."""
+    settings: Settings = request.app.state.settings
+    try:
+        return config.current(request.app.state.db, settings)
+    except DatabaseProblem:
+        return settings
+
+
+async def _start_settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 
@@ -29,6 +41,13 @@ async def _clock(request: Request) -> Clock:
     return clock
 
 
+async def _matrix(request: Request) -> ScoreMatrix:
+    matrix: ScoreMatrix = request.app.state.matrix
+    return matrix
+
+
 UseDatabase = Annotated[Database, Depends(_db)]
 UseSettings = Annotated[Settings, Depends(_settings)]
+UseStartSettings = Annotated[Settings, Depends(_start_settings)]  # without what was changed since
 UseClock = Annotated[Clock, Depends(_clock)]
+UseMatrix = Annotated[ScoreMatrix, Depends(_matrix)]

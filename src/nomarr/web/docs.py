@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -34,6 +35,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schema = get_openapi(title="Nomarr", version=__version__, routes=app.routes)
         for _, _, operation in _operations(schema):
             operation["responses"].pop("422", None)
+            for answer in operation["responses"].values():
+                content = answer.get("content", {}).get("application/json", {})
+                if "example" in content:
+                    content["example"] = json.loads(content["example"])
         for name in ("HTTPValidationError", "ValidationError"):
             schema["components"]["schemas"].pop(name, None)
         app.openapi_schema = schema

@@ -11,16 +11,34 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 
 from nomarr.errors import Conflict, InvalidInput, NotFound, printable
-from nomarr.scan import readable_root, scan_library
+from nomarr.folders import readable_root
+from nomarr.scan import scan_library
 from nomarr.settings import OLD_WRITE_MODES, Settings, WriteMode
 from nomarr.store import libraries
 from nomarr.store.libraries import Library, LibraryCounts, LibraryStats
-from nomarr.web.answers import Done, problems, queued_message, utc
+from nomarr.web.answers import Done, example, problems, queued_message, utc
 from nomarr.web.auth import require_login
 from nomarr.web.context import UseClock, UseDatabase, UseSettings
 from nomarr.web.paths import AbsolutePath
 
 router = APIRouter(prefix="/api/web/libraries", tags=["libraries"], dependencies=[Depends(require_login)])
+
+
+EXAMPLE = {
+    "id": 1,
+    "name": "Main Library",
+    "root_path": "/music",
+    "is_enabled": True,
+    "created_at": "2027-01-15T08:00:00Z",
+    "updated_at": "2027-01-15T08:00:00Z",
+    "file_count": 18432,
+    "tagged_count": 18400,
+    "scan_status": "complete",
+    "scan_error": None,
+    "file_write_mode": None,
+    "watch_mode": "off",
+}
+STATS = {"total_files": 18432, "unique_artists": 1247, "unique_albums": 3201, "total_duration_seconds": 5443200.5}
 
 
 def _without_control_characters(name: str) -> str:
@@ -93,20 +111,26 @@ class ScanAnswer:
     message: str
 
 
-@router.get("", summary="List the libraries", responses=problems(400, 401, 503))
-def list_libraries(db: UseDatabase, enabled_only: bool = False) -> list[LibraryAnswer]:
+@router.get("", summary="List the libraries", responses=example([EXAMPLE]) | problems(400, 401, 503))
+def list_libraries(db: UseDatabase, clock: UseClock, enabled_only: bool = False) -> list[LibraryAnswer]:
     with db.read() as tx:
-        counts = libraries.counts(tx)
-        return [_answer(library, counts) for library in libraries.list_all(tx, enabled_only=enabled_only)]
+        counts, now = libraries.counts(tx), clock(tx)
+        found = libraries.list_all(tx, enabled_only=enabled_only)
+    return [_answer(library, counts, now=now) for library in found]
 
 
-@router.get("/stats", summary="Numbers over the enabled libraries", responses=problems(401, 503))
+@router.get("/stats", summary="Numbers over the enabled libraries", responses=example(STATS) | problems(401, 503))
 def stats(db: UseDatabase) -> LibraryStats:
     with db.read() as tx:
         return libraries.stats(tx)
 
 
-@router.post("", status_code=201, summary="Add a library", responses=problems(400, 401, 403, 409, 413, 503))
+@router.post(
+    "",
+    status_code=201,
+    summary="Add a library",
+    responses=example(EXAMPLE, status=201) | problems(400, 401, 403, 409, 413, 503),
+)
 def create_library(body: NewLibrary, db: UseDatabase, settings: UseSettings, clock: UseClock) -> LibraryAnswer:
     root = _usable_root(body.root_path, settings)
     with db.write() as tx:
@@ -118,16 +142,20 @@ def create_library(body: NewLibrary, db: UseDatabase, settings: UseSettings, clo
             file_write_mode=body.file_write_mode,
             now=clock(tx),
         )
-    return _answer(library, {})
+    return _answer(library, {}, now=library.created_at)
 
 
-@router.get("/{library_id}", summary="One library", responses=problems(400, 401, 404, 503))
-def get_library(library_id: LibraryId, db: UseDatabase) -> LibraryAnswer:
+@router.get("/{library_id}", summary="One library", responses=example(EXAMPLE) | problems(400, 401, 404, 503))
+def get_library(library_id: LibraryId, db: UseDatabase, clock: UseClock) -> LibraryAnswer:
     with db.read() as tx:
-        return _answer(libraries.get(tx, library_id), libraries.counts(tx))
+        return _answer(libraries.get(tx, library_id), libraries.counts(tx), now=clock(tx))
 
 
-@router.patch("/{library_id}", summary="Change a library", responses=problems(400, 401, 403, 404, 409, 413, 503))
+@router.patch(
+    "/{library_id}",
+    summary="Change a library",
+    responses=example(EXAMPLE) | problems(400, 401, 403, 404, 409, 413, 503),
+)
 def change_library(
     library_id: LibraryId, body: LibraryChange, db: UseDatabase, settings: UseSettings, clock: UseClock
 ) -> LibraryAnswer:
@@ -142,10 +170,15 @@ def change_library(
         if "root_path" in given:
             _refuse_during_scan(libraries.get(tx, library_id), now=clock(tx))
         library = libraries.update(tx, library_id, now=clock(tx), **given)
-        return _answer(library, libraries.counts(tx))
+        return _answer(library, libraries.counts(tx), now=clock(tx))
 
 
-@router.delete("/{library_id}", summary="Remove a library", responses=problems(400, 401, 403, 404, 409, 503))
+@router.delete(
+    "/{library_id}",
+    summary="Remove a library",
+    responses=example({"message": "Removed library Main Library", "status": "success"})
+    | problems(400, 401, 403, 404, 409, 503),
+)
 def delete_library(library_id: LibraryId, db: UseDatabase, clock: UseClock) -> Done:
     """Forgets all that is known about its files. The files stay, with the tags that they carry."""
     with db.write() as tx:
@@ -155,7 +188,12 @@ def delete_library(library_id: LibraryId, db: UseDatabase, clock: UseClock) -> D
     return Done(f"Removed library {library.name}")
 
 
-@router.post("/{library_id}/scan", summary="Scan a library", responses=problems(400, 401, 403, 404, 409, 413, 503))
+@router.post(
+    "/{library_id}/scan",
+    summary="Scan a library",
+    responses=example({"queued": 15, "message": "Queued 15 files for processing"})
+    | problems(400, 401, 403, 404, 409, 413, 503),
+)
 def scan(library_id: LibraryId, db: UseDatabase, settings: UseSettings, body: ScanRequest | None = None) -> ScanAnswer:
     """Answers when all files are registered; the workers listen to those that were queued."""
     asked = body or ScanRequest()
@@ -175,7 +213,7 @@ def scan(library_id: LibraryId, db: UseDatabase, settings: UseSettings, body: Sc
     return ScanAnswer(result.queued, queued_message(result.queued))
 
 
-def _answer(library: Library, counts: dict[int, LibraryCounts]) -> LibraryAnswer:
+def _answer(library: Library, counts: dict[int, LibraryCounts], *, now: int) -> LibraryAnswer:
     count = counts.get(library.id, LibraryCounts(library.id, 0, 0, 0))
     return LibraryAnswer(
         id=library.id,
@@ -186,8 +224,8 @@ def _answer(library: Library, counts: dict[int, LibraryCounts]) -> LibraryAnswer
         updated_at=utc(library.updated_at),
         file_count=count.file_count,
         tagged_count=count.tagged_count,
-        scan_status=library.scan_status,
-        scan_error=library.scan_error,
+        scan_status=library.scan_status(now=now),
+        scan_error=library.scan_failure(now=now),
         file_write_mode=library.file_write_mode,
         watch_mode=library.watch_mode,
     )
@@ -210,6 +248,5 @@ def _usable_root(root_path: str, settings: Settings) -> str:
 
 
 def _refuse_during_scan(library: Library, *, now: int) -> None:
-    is_alive = library.scan_heartbeat_at is not None and library.scan_heartbeat_at >= now - libraries.SCAN_SILENT_MS
-    if library.scan_owner is not None and is_alive:
+    if library.is_being_scanned(now=now):
         raise Conflict(f"Library {library.name} is being scanned; try again when the scan is through")

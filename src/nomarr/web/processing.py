@@ -19,13 +19,19 @@ from nomarr.store import files, libraries, queue
 from nomarr.store.database import Database, Transaction
 from nomarr.store.libraries import Library
 from nomarr.store.queue import QueueDepth
-from nomarr.web.answers import problems, queued_message
+from nomarr.web.answers import example, problems, queued_message
 from nomarr.web.auth import require_login
 from nomarr.web.context import UseClock, UseDatabase, UseSettings
 from nomarr.web.paths import AbsolutePath
 
 router = APIRouter(prefix="/api/web", tags=["queue"], dependencies=[Depends(require_login)])
 
+QUEUED = {
+    "enqueued": 1,
+    "message": "Queued 1 file for processing",
+    "results": [{"path": "/music/Artist/Album/Track.mp3", "status": "queued"}],
+}
+DEPTH = {"depth": 11, "pending": 10, "running": 1, "completed": 245, "errors": 2}
 ASKED_FOR = 10  # priority: somebody waits for these, before all that scans found
 
 
@@ -72,7 +78,7 @@ class _Place:
 @router.post(
     "/processing/process-files",
     summary="Queue files and folders for analysis",
-    responses=problems(400, 401, 403, 404, 409, 413, 503),
+    responses=example(QUEUED) | problems(400, 401, 403, 404, 409, 413, 503),
 )
 def process_files(body: ProcessRequest, db: UseDatabase, settings: UseSettings, clock: UseClock) -> ProcessAnswer:
     """Every path is checked first: if one of them is wrong, nothing is queued."""
@@ -95,7 +101,7 @@ def process_files(body: ProcessRequest, db: UseDatabase, settings: UseSettings, 
     return ProcessAnswer(enqueued, queued_message(enqueued), results)
 
 
-@router.get("/queue/queue-depth", summary="How much there is to do", responses=problems(401, 503))
+@router.get("/queue/queue-depth", summary="How much there is to do", responses=example(DEPTH) | problems(401, 503))
 def queue_depth(db: UseDatabase, clock: UseClock) -> QueueDepth:
     with db.read() as tx:
         return queue.queue_depth(tx, now=clock(tx))

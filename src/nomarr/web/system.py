@@ -14,6 +14,7 @@ from nomarr.errors import DatabaseProblem, ModelProblem
 from nomarr.settings import Settings
 from nomarr.store import workers
 from nomarr.store.database import Database
+from nomarr.web.answers import example
 from nomarr.web.context import Clock, UseClock, UseDatabase, UseSettings
 
 log = logging.getLogger(__name__)
@@ -67,13 +68,13 @@ class ModelsCheck:
 
 
 @router.head("/ping", include_in_schema=False)
-@router.get("/ping", summary="Whether the server answers")
+@router.get("/ping", summary="Whether the server answers", responses=example({"status": OK}))
 def ping() -> Life:
     return Life()
 
 
 @router.head("/health/live", include_in_schema=False)
-@router.get("/health/live", summary="Whether the server answers")
+@router.get("/health/live", summary="Whether the server answers", responses=example({"status": OK}))
 def live() -> Life:
     return Life()
 
@@ -82,7 +83,8 @@ def live() -> Life:
 @router.get(
     "/health/ready",
     summary="Whether files can be analysed",
-    responses={503: {"model": Readiness, "description": "One of the checks failed"}},
+    responses=example({"status": OK, "checks": {"database": OK, "workers": OK, "models": OK}})
+    | {503: {"model": Readiness, "description": "One of the checks failed"}},
 )
 def ready(request: Request, response: Response, db: UseDatabase, settings: UseSettings, clock: UseClock) -> Readiness:
     models: ModelsCheck = request.app.state.models_check

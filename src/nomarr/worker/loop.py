@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nomarr import __version__
+from nomarr import __version__, config
 from nomarr.analysis import Analysis, Models
 from nomarr.errors import (
     ClaimLost,
@@ -25,21 +25,18 @@ from nomarr.errors import (
     WriteFailed,
     printable,
 )
-from nomarr.inference.catalog import score_names
-from nomarr.moods.reference import reference_calibrations
-from nomarr.moods.tags import REFERENCE, TagValues, tags_for, tags_hash
-from nomarr.moods.tiers import moods_of
-from nomarr.scores import PackScores
+from nomarr.moods.tags import TagValues, tags_hash
 from nomarr.settings import Settings
-from nomarr.store import claims, files, journal, libraries, preferences, queue, scores, workers
+from nomarr.store import calibrations, claims, journal, preferences, queue, scores, workers
 from nomarr.store.claims import ClaimedFile, Scope
 from nomarr.store.database import Database, Transaction
-from nomarr.tagfiles.audiofile import Written, write_tags
+from nomarr.tagfiles.audiofile import Fields, Written, write_tags
 from nomarr.tagfiles.payload import audio_hash
+from nomarr.tagfiles.safewrite import HardLinked
+from nomarr.wanted import tags_of, wanted_tags
 
 log = logging.getLogger(__name__)
 
-PAUSED = "workers_paused"  # the preference that holds on every machine
 POLL_S = 1.0
 RETRY_READ_MS = 60_000
 RETRY_WRITE_MS = 3_600_000  # a read-only folder or a full disk seldom mends itself in minutes
@@ -60,6 +57,10 @@ class Worker:
     stop: threading.Event = field(default_factory=threading.Event)
     models: Models | None = None
     in_hand: ClaimedFile | None = None
+    _given: Settings = field(init=False)  # without what was changed since
+
+    def __post_init__(self) -> None:
+        self._given = self.settings
 
     def run(self) -> None:
         """Works until stopped, or drained. Raises DatabaseProblem after five minutes without a database."""
@@ -84,8 +85,9 @@ class Worker:
 
     def _claim(self) -> ClaimedFile | None:
         with self.db.write() as tx:
-            if preferences.get(tx, PAUSED, False) and not self.drain:
+            if preferences.get(tx, config.PAUSED, False) and not self.drain:
                 return None
+            self.settings = config.effective(tx, self._given)
             for scope in self.scopes or (None,):
                 file = claims.claim_next(
                     tx,
@@ -132,7 +134,9 @@ class Worker:
         identity = audio_hash(path)
         analysis = self.models.analyze(path)
         seconds = time.monotonic() - started
-        wanted = _tags(analysis.packs, file.file_write_mode, analysis.suite, self.settings)
+        with self.db.read() as tx:
+            calibration = calibrations.for_library(tx, file.library_id)
+        wanted = tags_of(analysis.packs, calibration, file.file_write_mode, analysis.suite, self.settings)
         outcome = _Outcome() if self.listen_only else self._write(file, wanted, identity)
         if outcome.stale:
             raise FileProblem(path, "another program changed it while it was analysed")
@@ -151,34 +155,61 @@ class Worker:
                 analysis_s=seconds,
                 needs_write=True,
             )
-            self._record(tx, file, wanted, outcome)
+            self._record(tx, file, outcome, calibration.label)
         log.info("analysed %s in %.2f s", printable(path), seconds)
 
     def _write_again(self, file: ClaimedFile) -> None:
         """Results are there, the file does not hold them yet."""
         with self.db.read() as tx:
             wanted = wanted_tags(tx, file.file_id, self.settings)
+            label = calibrations.current_label(tx, file.library_id)
         outcome = self._write(file, wanted, file.audio_hash)
         with self.db.write() as tx:
             if outcome.stale:
                 claims.release(tx, file)
                 queue.request_analysis(tx, [file.file_id], force=True, now=tx.now_ms())
                 return
-            self._record(tx, file, wanted, outcome)
+            self._record(tx, file, outcome, label)
 
     def _write(self, file: ClaimedFile, wanted: TagValues, identity: str | None) -> _Outcome:
         if (file.file_write_mode or self.settings.file_write_mode) == "none":
             return _Outcome(not_wanted="this library's results stay in the database")
+        if file.hands_off:
+            return _Outcome(not_wanted="its tags were taken out, and come back when somebody asks for them")
+        announced: list[int] = []
         try:
-            written = write_tags(file.path, wanted, namespace=self.settings.namespace)
-        except TagsNotSupported as error:
-            return _Outcome(not_wanted=error.why)
+            written = write_tags(
+                file.path,
+                wanted,
+                namespace=self.settings.namespace,
+                mtime_policy=self.settings.mtime_policy,
+                hardlink_policy=self.settings.hardlink_policy,
+                about_to_write=lambda before: announced.append(self._announce(file, before, wanted)),
+            )
+        except (TagsNotSupported, HardLinked) as error:
+            return _Outcome(not_wanted=error.why, announced=announced)
         except (WriteFailed, VanishedFile) as error:
-            return _Outcome(failure=error)
+            return _Outcome(failure=error, announced=announced)
+        for note in written.notes:
+            log.warning("%s: %s", printable(file.path), note)
         stale = written.changed and identity is not None and written.audio_hash != identity
-        return _Outcome(written=written, stale=stale)
+        return _Outcome(written=written, stale=stale, announced=announced)
 
-    def _record(self, tx: Transaction, file: ClaimedFile, wanted: TagValues, outcome: _Outcome) -> None:
+    def _announce(self, file: ClaimedFile, before: Fields, wanted: TagValues) -> int:
+        """The journal first: a crash right after the file was replaced must not lose what it held."""
+        with self.db.write() as tx:
+            return journal.add(
+                tx,
+                file_id=file.file_id,
+                path=file.path,
+                batch=self.batch or self.id,
+                action="write",
+                before=before,
+                after_hash=tags_hash(wanted),
+                at=tx.now_ms(),
+            )
+
+    def _record(self, tx: Transaction, file: ClaimedFile, outcome: _Outcome, calibration: str) -> None:
         now = tx.now_ms()
         if outcome.failure is not None:
             log.warning("%s", outcome.failure)
@@ -193,24 +224,21 @@ class Worker:
                 now=now,
                 size=written.size,
                 mtime_ns=written.mtime_ns,
-                written=wanted,
-                written_hash=tags_hash(wanted),
-                calibration=REFERENCE,
+                written_hash=tags_hash(written.after),
+                calibration=calibration,
             )
+            current = calibrations.current_label(tx, file.library_id)
+            if current != calibration:  # a new one came while the file was in hand
+                calibrations.request_writes(tx, [file.file_id], current, now=now)
             if written.changed:
-                journal.add(
+                journal.confirm(
                     tx,
-                    file_id=file.file_id,
-                    path=file.path,
-                    batch=self.batch or self.id,
-                    action="write",
-                    before=written.before,
-                    after=written.after,
+                    outcome.announced.pop(),
                     audio_hash=written.audio_hash,
                     size=written.size,
                     mtime_ns=written.mtime_ns,
-                    at=now,
                 )
+        journal.drop(tx, outcome.announced)
 
     def _fail(self, file: ClaimedFile, error: FileProblem, kind: str, *, permanent: bool) -> None:
         log.warning("%s", error)
@@ -283,24 +311,7 @@ class _Outcome:
     failure: WriteFailed | VanishedFile | None = None
     not_wanted: str | None = None
     stale: bool = False
-
-
-def wanted_tags(tx: Transaction, file_id: int, settings: Settings) -> TagValues:
-    """What the file should hold by its stored scores; nothing where its library's results stay in the database."""
-    file = files.get(tx, file_id)
-    mode = libraries.get(tx, file.library_id).file_write_mode
-    return _tags(scores.load(tx, file_id), mode, file.suite or "", settings)
-
-
-def _tags(packs: Sequence[PackScores], mode: str | None, suite: str, settings: Settings) -> TagValues:
-    names = score_names([(pack.pack, pack.heads) for pack in packs])
-    return tags_for(
-        {names[p.pack, h]: float(v) for p in packs for h, v in zip(p.heads, p.values, strict=True)},
-        moods_of(packs, reference_calibrations()),
-        mode=mode or settings.file_write_mode,
-        version=__version__,
-        suite=suite,
-    )
+    announced: list[int] = field(default_factory=list)  # entries of the journal, the last one for what was written
 
 
 def _save(tx: Transaction, file: ClaimedFile, analysis: Analysis) -> None:

@@ -53,10 +53,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_preferences")),
     )
     op.create_table(
+        "api_keys",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("key_hash", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("scope IN ('read', 'enqueue', 'admin')", name=op.f("ck_api_keys_scope")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
+        sa.UniqueConstraint("key_hash", name=op.f("uq_api_keys_key_hash")),
+        sa.UniqueConstraint("name", name=op.f("uq_api_keys_name")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "score_packs",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("pack", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("backbone", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("heads", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_score_packs")),
         sa.UniqueConstraint("pack", "fingerprint", name=op.f("uq_score_packs_pack_fingerprint")),
@@ -98,6 +113,15 @@ def upgrade() -> None:
         sa.Column("year", sa.Integer(), nullable=True),
         sa.Column("track", sa.Integer(), nullable=True),
         sa.Column("disc", sa.Integer(), nullable=True),
+        *(
+            sa.Column(
+                name,
+                sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+                server_default=sa.text("''"),
+                nullable=False,
+            )
+            for name in ("title_key", "artist_key", "album_key", "words")
+        ),
         sa.Column("audio_key", sa.Text(), nullable=True),
         sa.Column("audio_hash", sa.Text(), nullable=True),
         sa.Column("needs_tagging", sa.Boolean(), server_default=sa.false(), nullable=False),
@@ -121,6 +145,7 @@ def upgrade() -> None:
         sa.Column("write_error", sa.Text(), nullable=True),
         sa.Column("write_failures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("calibration", sa.Text(), nullable=True),
+        sa.Column("hands_off", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -134,6 +159,30 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_library_files_audio_key", "library_files", ["audio_key"], unique=False)
+    op.create_index(
+        "ix_library_files_calibration",
+        "library_files",
+        ["library_id", "calibration"],
+        unique=False,
+        sqlite_where=sa.text("written_hash IS NOT NULL AND missing_since IS NULL"),
+        postgresql_where=sa.text("written_hash IS NOT NULL AND missing_since IS NULL"),
+    )
+    for name, columns in {
+        "artist": ["artist_key", "album_key", "disc", "track", "id"],
+        "album": ["album_key", "disc", "track", "id"],
+        "title": ["title_key", "id"],
+        "analyzed": ["analyzed_at", "id"],
+        "words": ["words", "library_id", "missing_since"],
+    }.items():
+        op.create_index(
+            f"ix_library_files_by_{name}",
+            "library_files",
+            columns,
+            unique=False,
+            sqlite_where=sa.text("missing_since IS NULL"),
+            postgresql_where=sa.text("missing_since IS NULL"),
+        )
+    op.create_index("ix_library_files_updated_at", "library_files", ["updated_at"], unique=False)
     op.create_index(
         "ix_library_files_lease",
         "library_files",
@@ -171,12 +220,11 @@ def upgrade() -> None:
         "library_files",
         [
             "library_id",
+            "missing_since",
+            "set_aside",
             "needs_tagging",
             "needs_write",
-            "set_aside",
-            "missing_since",
             "analyzed_at",
-            "lease_until",
         ],
         unique=False,
     )
@@ -211,6 +259,55 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "score_changes",
+        sa.Column("file_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("pack_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("stamp", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("file_id", "pack_id", name=op.f("pk_score_changes")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_score_changes_stamp"), "score_changes", ["stamp"], unique=False)
+    op.create_table(
+        "calibrations",
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("library_id", sa.Integer(), nullable=True),
+        sa.Column("library_size", sa.Integer(), nullable=False),
+        sa.Column("global_version", sa.Text(), nullable=False),
+        sa.Column("drift", sa.Float(), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["library_id"],
+            ["libraries.id"],
+            name=op.f("fk_calibrations_library_id_libraries"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_calibrations")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "calibration_heads",
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("head_key", sa.Text(), nullable=False),
+        sa.Column("pack", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("model_name", sa.Text(), nullable=False),
+        sa.Column("head_name", sa.Text(), nullable=False),
+        sa.Column("p5", sa.Float(), nullable=False),
+        sa.Column("p95", sa.Float(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("underflow", sa.Integer(), nullable=False),
+        sa.Column("overflow", sa.Integer(), nullable=False),
+        sa.Column("drift", sa.Float(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["version"],
+            ["calibrations.version"],
+            name=op.f("fk_calibration_heads_version_calibrations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("version", "head_key", name=op.f("pk_calibration_heads")),
+    )
+    op.create_table(
         "file_tags",
         sa.Column("file_id", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -223,7 +320,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_file_tags_file_id"), "file_tags", ["file_id"], unique=False)
-    op.create_index("ix_file_tags_name_value", "file_tags", ["name", "value"], unique=False)
+    op.create_index("ix_file_tags_name_value", "file_tags", ["name", "value", "file_id"], unique=False)
     op.create_table(
         "journal",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -232,11 +329,12 @@ def upgrade() -> None:
         sa.Column("batch", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("before_json", sa.Text(), nullable=False),
-        sa.Column("after_json", sa.Text(), nullable=False),
+        sa.Column("after_hash", sa.Text(), nullable=False),
         sa.Column("audio_hash", sa.Text(), nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=True),
         sa.Column("mtime_ns", sa.BigInteger(), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("undone_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("action IN ('write', 'remove', 'undo')", name=op.f("ck_journal_action")),
         sa.ForeignKeyConstraint(
             ["file_id"],
@@ -249,16 +347,65 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_journal_batch"), "journal", ["batch"], unique=False)
     op.create_index(op.f("ix_journal_file_id"), "journal", ["file_id"], unique=False)
-    op.create_table(
-        "written_tags",
-        sa.Column("file_id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("value_json", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["file_id"],
-            ["library_files.id"],
-            name=op.f("fk_written_tags_file_id_library_files"),
-            ondelete="CASCADE",
+    if op.get_bind().dialect.name == "postgresql":
+        _note_score_changes_on_postgresql()
+    else:
+        _note_score_changes_on_sqlite()
+
+
+FILE_CHANGED = "OLD.missing_since IS DISTINCT FROM NEW.missing_since OR OLD.library_id <> NEW.library_id"
+
+
+def _note_score_changes_on_sqlite() -> None:
+    stamp = "(SELECT COALESCE(MAX(stamp), 0) + 1 FROM score_changes)"
+    for name, when, row in (
+        ("added", "AFTER INSERT ON file_scores", "NEW.file_id, NEW.pack_id"),
+        ("changed", "AFTER UPDATE ON file_scores", "NEW.file_id, NEW.pack_id"),
+        ("removed", "AFTER DELETE ON file_scores", "OLD.file_id, OLD.pack_id"),
+        (
+            "elsewhere",
+            "AFTER UPDATE OF missing_since, library_id ON library_files "
+            f"WHEN {FILE_CHANGED.replace('IS DISTINCT FROM', 'IS NOT')}",
+            "NEW.id, 0",
         ),
-        sa.PrimaryKeyConstraint("file_id", "name", name=op.f("pk_written_tags")),
+    ):
+        op.execute(
+            f"""
+            CREATE TRIGGER scores_{name} {when}
+            BEGIN
+                INSERT INTO score_changes (file_id, pack_id, stamp) VALUES ({row}, {stamp})
+                ON CONFLICT (file_id, pack_id) DO UPDATE SET stamp = excluded.stamp;
+            END
+            """
+        )
+
+
+def _note_score_changes_on_postgresql() -> None:
+    for name, row in (
+        ("scores", "COALESCE(NEW.file_id, OLD.file_id), COALESCE(NEW.pack_id, OLD.pack_id)"),
+        ("file", "NEW.id, 0"),
+    ):
+        op.execute(
+            f"""
+            CREATE FUNCTION note_changed_{name}() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                INSERT INTO score_changes (file_id, pack_id, stamp)
+                VALUES ({row}, CAST(CAST(pg_current_xact_id() AS text) AS bigint))
+                ON CONFLICT (file_id, pack_id) DO UPDATE SET stamp = excluded.stamp;
+                RETURN NULL;
+            END
+            $$
+            """
+        )
+    op.execute(
+        """
+        CREATE TRIGGER scores_changed AFTER INSERT OR UPDATE OR DELETE ON file_scores
+        FOR EACH ROW EXECUTE FUNCTION note_changed_scores()
+        """
+    )
+    op.execute(
+        f"""
+        CREATE TRIGGER scores_elsewhere AFTER UPDATE OF missing_since, library_id ON library_files
+        FOR EACH ROW WHEN ({FILE_CHANGED}) EXECUTE FUNCTION note_changed_file()
+        """
     )

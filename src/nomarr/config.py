@@ -1,0 +1,177 @@
+"""What may be changed while Nomarr runs: defaults < nomarr.yaml < what was set here < environment."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from nomarr.errors import Conflict, Forbidden, InvalidInput
+from nomarr.settings import PREFIX, Settings
+from nomarr.store import preferences
+from nomarr.store.database import Database, Transaction
+
+log = logging.getLogger(__name__)
+
+PREFERENCE = "config."  # before the name of a setting: what was set for it
+PAUSED = "workers_paused"  # the preference that holds workers back on every machine
+LONGEST_TEXT = 20_000
+
+KeyType = Literal["boolean", "integer", "choice", "text", "list", "path"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """Something that can be changed; `allowed` says what to, in words or as the list of choices."""
+
+    name: str
+    type: KeyType
+    allowed: str | tuple[str, ...]
+    about: str
+    field: str = ""  # of Settings, where that has another name
+    is_read_only: bool = False
+    needs_restart: bool = False
+
+    @property
+    def setting(self) -> str:
+        return self.field or self.name
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.setting.upper()
+
+    @property
+    def expectation(self) -> str:
+        return self.allowed if isinstance(self.allowed, str) else f"one of {', '.join(self.allowed)}"
+
+
+KEYS = {
+    key.name: key
+    for key in (
+        Key("models_dir", "path", "a folder", "Where the models lie.", is_read_only=True),
+        Key("library_auto_tag", "boolean", ("true", "false"), "Whether scans queue what is new or changed."),
+        Key(
+            "file_write_mode",
+            "choice",
+            ("native", "moods", "none"),
+            "What goes into files: scores and moods, mood words only, or nothing. A library may say otherwise.",
+        ),
+        Key(
+            "namespace",
+            "text",
+            "1 to 16 of a-z, 0-9 and _, a letter first",
+            "What Nomarr's tags begin with. Tags under an earlier name stay in the files.",
+        ),
+        Key("calibrate_heads", "boolean", ("true", "false"), "Whether calibrations may be generated."),
+        Key(
+            "tagger_worker_count",
+            "integer",
+            "a number from 0 to 256, or auto",
+            "Worker processes of the server; auto is one a core, as far as the memory reaches.",
+            field="workers",
+            needs_restart=True,
+        ),
+        Key(
+            "library_ignore_patterns",
+            "list",
+            "patterns as in .gitignore, separated by commas or line breaks",
+            "What scans pass over, in all libraries.",
+        ),
+        Key("session_timeout_s", "integer", "a number from 60 to 316224000", "How long an unused login lasts."),
+        Key(
+            "mtime_policy",
+            "choice",
+            ("now", "keep", "keep_plus_1s"),
+            "The time of a file after its tags were written: that of writing, as before, or a second later.",
+        ),
+        Key(
+            "hardlink_policy",
+            "choice",
+            ("break", "skip", "in_place"),
+            "Files with several hard links: the other links keep the old content, none is written, or all change.",
+        ),
+    )
+}
+_FIELDS = {PREFERENCE + key.setting: key.setting for key in KEYS.values() if not key.is_read_only}
+
+
+def effective(tx: Transaction, settings: Settings) -> Settings:
+    """The settings as they hold at this moment, from those that the process started with.
+
+    The same object as long as nothing was changed.
+    """
+    return _merged(settings, preferences.texts(tx, tuple(_FIELDS)))
+
+
+def current(db: Database, settings: Settings) -> Settings:
+    """The same in a transaction of its own."""
+    with db.read() as tx:
+        return effective(tx, settings)
+
+
+def change(tx: Transaction, settings: Settings, name: str, text: str | None) -> Key:
+    """Set a key from text, or with None back to what it is without; effective everywhere, at once.
+
+    `settings` are those that the process started with. InvalidInput for an unknown key or a bad value,
+    Forbidden where the key is read-only, Conflict where the environment decides.
+    """
+    key = changeable(settings, name)
+    if text is None:
+        preferences.remove(tx, PREFERENCE + key.setting)
+    else:
+        preferences.put(tx, PREFERENCE + key.setting, _parsed(key, text))
+    return key
+
+
+def changeable(settings: Settings, name: str) -> Key:
+    key = KEYS.get(name)
+    if key is None:
+        raise InvalidInput(f"key: there is no setting {name!r} to change; there are {', '.join(KEYS)}")
+    if key.is_read_only:
+        raise Forbidden(f"{name} cannot be changed while Nomarr runs; set {key.variable} and start it again")
+    if key.setting in settings.fixed:
+        raise Conflict(
+            f"{name} is decided by {key.variable} in the environment, or on the command line; change it there"
+        )
+    return key
+
+
+def locked_by(settings: Settings, key: Key) -> str | None:
+    """What keeps the key from being changed, or None."""
+    if key.setting in settings.fixed:
+        return key.variable
+    return "read-only" if key.is_read_only else None
+
+
+def _parsed(key: Key, text: str) -> Any:
+    """The value as JSON can keep it."""
+    problem = InvalidInput(f"{key.name}: must be {key.expectation}")
+    if len(text) > LONGEST_TEXT or (key.type != "list" and not text.strip()):
+        raise problem
+    try:
+        given = text if key.type == "list" else text.strip()
+        value = getattr(Settings.model_validate({key.setting: given}), key.setting)
+    except ValidationError as error:
+        raise problem from error
+    return list(value) if key.type == "list" else "auto" if value is None else value
+
+
+@lru_cache(maxsize=16)
+def _merged(settings: Settings, stored: Collection[tuple[str, str]]) -> Settings:
+    values = {name: getattr(settings, name) for name in Settings.model_fields}
+    result = settings
+    for preference, text in stored:
+        field = _FIELDS[preference]
+        if field in settings.fixed:
+            continue
+        changed = {**values, field: json.loads(text)}
+        try:
+            result, values = Settings(**changed), changed
+        except ValidationError:  # as another version allowed it
+            log.warning("%s: the value that was set is not understood; it is left out", field)
+    return result

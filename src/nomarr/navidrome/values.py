@@ -1,0 +1,59 @@
+"""A file's raw tags -> the values that Navidrome's scanner makes of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from datetime import date
+
+from nomarr.navidrome.matching import Plain
+
+ARTIST_SEPARATORS = (" / ", " feat. ", " feat ", " ft. ", " ft ", "; ")
+_YEAR = re.compile(r"[12][0-9]{3}")
+_TRUE = ("1", "t", "T", "true", "TRUE", "True")
+
+
+def splitter(separators: Sequence[str]) -> Callable[[str], list[str]]:
+    """A function that takes a text apart at any of the separators, in whatever case; empty parts are dropped."""
+    if not separators:
+        return lambda text: [text]
+    pattern = re.compile("|".join(map(re.escape, separators)), re.IGNORECASE)
+    return lambda text: [part for part in map(str.strip, pattern.split(text)) if part]
+
+
+def bpm(text: str) -> Plain:
+    """A whole number, halves away from zero; None for 0 and for what is no number."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if not math.isfinite(number) or "_" in text:
+        return None
+    return int(math.copysign(math.floor(abs(number) + 0.5), number)) or None
+
+
+def date_of(text: str) -> str:
+    """YYYY-MM-DD, YYYY-MM or YYYY, as much as the text holds; "" if it holds no year."""
+    found = _YEAR.search(text)
+    if found is None:
+        return ""
+    start = text[:10]
+    for form in (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", r"[0-9]{4}-[0-9]{2}"):
+        if re.fullmatch(form, start):
+            try:
+                date.fromisoformat((start + "-01")[:10])
+            except ValueError:
+                break
+            return start
+    return found[0]
+
+
+def year_of(text: str) -> int:
+    """The year of a date, 0 without one."""
+    found = date_of(text)
+    return int(found[:4]) if found else 0
+
+
+def flag_of(text: str) -> bool:
+    return text in _TRUE

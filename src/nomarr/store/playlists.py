@@ -1,0 +1,258 @@
+"""The SQL side of a playlist's rules: conditions on files, and the files that meet them.
+
+Texts compare as they do in Navidrome's SQLite: by bytes, and LIKE without regard to the case of A to Z, with no
+escape for its wildcards. What a file lacks is what Navidrome makes of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nomarr.store.database import Transaction
+from nomarr.store.files import join_path
+
+Ids = NDArray[np.int64]
+
+CHUNK = 5_000  # values in one statement
+NO_ALBUM, NO_ARTIST, VARIOUS = "[Unknown Album]", "[Unknown Artist]", "Various Artists"
+
+_UP_TO_DOT = "rtrim(f.name, replace(f.name, '.', ''))"  # "a.b.mp3" -> "a.b."
+_BARE_NAME = f"substr(f.name, 1, length({_UP_TO_DOT}) - 1)"
+_TITLE = f"COALESCE(f.title, {_BARE_NAME})"
+_ARTIST = f"COALESCE(f.artist, '{NO_ARTIST}')"
+_TEXTS = {
+    "title": _TITLE,
+    "album": f"COALESCE(f.album, '{NO_ALBUM}')",
+    "filepath": "CASE f.folder WHEN '' THEN f.name ELSE f.folder || '/' || f.name END",
+    "filetype": f"lower(substr(f.name, length({_UP_TO_DOT}) + 1))",
+}
+_TAG_OF = {
+    "discsubtitle": "discsubtitle",
+    "catalognumber": "catalognumber",
+    "mbz_album_id": "musicbrainz_albumid",
+    "mbz_recording_id": "musicbrainz_trackid",
+    "mbz_release_track_id": "musicbrainz_releasetrackid",
+    "mbz_release_group_id": "musicbrainz_releasegroupid",
+}
+_TEXTS |= {
+    column: f"COALESCE((SELECT MIN(t.value) FROM file_tags AS t WHERE t.file_id = f.id AND t.name = '{tag}'), '')"
+    for column, tag in _TAG_OF.items()
+}
+_NUMBERS = {
+    "tracknumber": "COALESCE(f.track, 0)",
+    "discnumber": "COALESCE(f.disc, 0)",
+    "year": "COALESCE(f.year, 0)",
+    "size": "f.size",
+    "duration": "COALESCE(f.duration_s, 0)",
+}
+_SIGNS = {"is": "=", "isNot": "<>", "gt": ">", "lt": "<"}
+_PATTERNS = {"contains": "%{}%", "notContains": "%{}%", "startsWith": "{}%", "endsWith": "%{}"}
+
+
+@dataclass(frozen=True)
+class ListedTrack:
+    """A track of a playlist, as Navidrome would show it."""
+
+    path: str
+    title: str
+    artist: str
+
+
+class FileQuery:
+    """Conditions on the files of the enabled libraries, or of one; missing files are never among them."""
+
+    def __init__(self, tx: Transaction, library_id: int | None = None) -> None:
+        self._tx = tx
+        self._params: dict[str, Any] = {}
+        self._within = (
+            "f.missing_since IS NULL AND f.library_id IN (SELECT id FROM libraries WHERE is_enabled)"
+            if library_id is None
+            else "f.missing_since IS NULL AND f.library_id = :library"
+        )
+        self._scope = {} if library_id is None else {"library": library_id}
+
+    # conditions
+
+    def column(self, column: str, operator: str, value: object) -> str:
+        """A condition on a column that always has a value."""
+        if column in _NUMBERS:
+            return self._compared(_NUMBERS[column], operator, value)
+        text = _TEXTS[column]
+        if operator in ("isMissing", "isPresent"):
+            return f"{text} {'=' if operator == 'isMissing' else '<>'} ''"
+        return self._text(text, operator, value)
+
+    def all_of(self, conditions: Sequence[str]) -> str:
+        return f"({' AND '.join(conditions)})"
+
+    def any_of(self, conditions: Sequence[str]) -> str:
+        return f"({' OR '.join(conditions)})"
+
+    def _text(self, expression: str, operator: str, value: object) -> str:
+        if operator not in _PATTERNS:
+            return self._compared(self._bytewise(expression), operator, value)
+        pattern = self._bound(_PATTERNS[operator].format(value))
+        negation = "NOT " if operator == "notContains" else ""
+        if self._tx.is_postgresql:
+            return f"""lower({expression} COLLATE "C") {negation}LIKE lower({pattern} COLLATE "C") ESCAPE ''"""
+        return f"{expression} {negation}LIKE {pattern}"
+
+    def _compared(self, expression: str, operator: str, value: object) -> str:
+        if isinstance(value, tuple):
+            low, high = value
+            return f"({expression} >= {self._bound(low)} AND {expression} <= {self._bound(high)})"
+        return f"{expression} {_SIGNS[operator]} {self._bound(value)}"
+
+    def _bytewise(self, expression: str) -> str:
+        return f'({expression}) COLLATE "C"' if self._tx.is_postgresql else f"({expression})"
+
+    def _bound(self, value: object) -> str:
+        name = f"v{len(self._params)}"
+        self._params[name] = value
+        return f"CAST(:{name} AS TEXT)" if isinstance(value, str) else f":{name}"
+
+    # what meets them, whichever library it is in
+
+    def everything(self) -> Ids:
+        """All files of the query, ascending."""
+        return np.sort(self._ids(f"SELECT f.id AS id FROM library_files AS f WHERE {self._within}", self._scope))
+
+    def ids(self, condition: str, **params: Any) -> Ids:
+        """The files that meet a condition."""
+        return self._ids(f"SELECT f.id AS id FROM library_files AS f WHERE {condition}", params)
+
+    def unwritten(self) -> Ids:
+        """The files that do not hold our current tags."""
+        return self.ids("f.needs_write OR f.written_hash IS NULL")
+
+    def ids_with_tag(self, tags: Sequence[str], operator: str = "isPresent", value: object = None) -> Ids:
+        """The files that have one of the tags, with a value that satisfies the comparison; some perhaps twice."""
+        matched = "" if operator == "isPresent" else f" AND {self._text('t.value', operator, value)}"
+        sql = f"SELECT t.file_id AS id FROM file_tags AS t WHERE t.name IN :names{matched}"
+        return self._ids(sql, {"names": list(tags)})
+
+    def ids_with_values(self, tags: Sequence[str], values: Sequence[str]) -> Ids:
+        """The files that have one of the tags with one of the values; some perhaps twice."""
+        sql = "SELECT t.file_id AS id FROM file_tags AS t WHERE t.name IN :names AND t.value IN :some"
+        return _joined(self._ids(sql, {"names": list(tags), "some": some}) for some in _chunks(values))
+
+    def ids_with_artist(self, column: str, values: Sequence[str]) -> Ids:
+        """The files whose artist or album_artist is one of the texts."""
+        return _joined(self.ids(f"f.{_artist_column(column)} IN :some", some=some) for some in _chunks(values))
+
+    def ids_without_artist(self, column: str) -> Ids:
+        return self.ids(f"f.{_artist_column(column)} IS NULL")
+
+    def tag_values(self, tags: Sequence[str]) -> list[str]:
+        """The distinct values of tags, over all libraries."""
+        (found,) = self._tx.columns("SELECT DISTINCT value FROM file_tags WHERE name IN :names", names=list(tags))
+        return found
+
+    def artists(self, column: str) -> list[str]:
+        """The distinct texts in artist or album_artist, over all libraries."""
+        name = _artist_column(column)
+        (found,) = self._tx.columns(f"SELECT DISTINCT {name} FROM library_files WHERE {name} IS NOT NULL")
+        return found
+
+    # in order
+
+    def can_sort(self, column: str) -> bool:
+        return column in _TEXTS or column in _NUMBERS or column == "random"
+
+    def first(self, ids: Ids | None, order: Sequence[tuple[str, bool]], *, limit: int, offset: int) -> list[int]:
+        """Some of the files (None: of all) by columns, each with whether it descends; equal ones by id."""
+        keys = [f"{self._key(column)}{' DESC' * descends}" for column, descends in order]
+        among = "" if ids is None else self._among()
+        rows = self._tx.tuples(
+            f"""
+            SELECT f.id
+              FROM library_files AS f
+             WHERE {self._within}{_and(among)}
+             ORDER BY {", ".join([*keys, "f.id"])}
+             LIMIT :limit OFFSET :offset
+            """,
+            **self._scope,
+            **({} if ids is None else {"ids": self._packed(ids)}),
+            limit=limit,
+            offset=offset,
+        )
+        return [row[0] for row in rows]
+
+    def values(self, column: str, ids: Ids) -> dict[int, Any]:
+        """File -> value of a column, or None, for files of the query."""
+        expression = f"f.{column}" if column in ("artist", "album_artist") else self._key(column)
+        sql = f"SELECT f.id, {expression} FROM library_files AS f WHERE {self._among()}"
+        return dict(zip(*self._tx.columns(sql, ids=self._packed(ids)), strict=True))
+
+    def first_tags(self, tags: Sequence[str], ids: Ids) -> dict[int, str]:
+        """File -> the first value of its tags; files without them are not in it."""
+        sql = f"""
+            SELECT f.file_id, MIN(f.value)
+              FROM file_tags AS f
+             WHERE f.name IN :names AND {self._among("f.file_id")}
+             GROUP BY f.file_id
+        """
+        return dict(zip(*self._tx.columns(sql, names=list(tags), ids=self._packed(ids)), strict=True))
+
+    def tracks(self, ids: Sequence[int]) -> list[ListedTrack]:
+        """The tracks, in the order of their ids."""
+        rows = self._tx.all(
+            f"""
+            SELECT f.id, l.root_path, f.folder, f.name, {_TITLE} AS title, {_ARTIST} AS artist
+              FROM library_files AS f
+              JOIN libraries     AS l ON l.id = f.library_id
+             WHERE f.id IN :ids
+            """,
+            ids=list(ids) or [-1],
+        )
+        found = {
+            row["id"]: ListedTrack(join_path(row["root_path"], row["folder"], row["name"]), row["title"], row["artist"])
+            for row in rows
+        }
+        return [found[file_id] for file_id in ids]
+
+    def _key(self, column: str) -> str:
+        if column == "random":
+            return "random()"
+        return _NUMBERS[column] if column in _NUMBERS else self._bytewise(_TEXTS[column])
+
+    def _among(self, column: str = "f.id") -> str:
+        if self._tx.is_postgresql:
+            return f"{column} = ANY(CAST(:ids AS INTEGER[]))"
+        return f"{column} IN (SELECT value FROM json_each(:ids))"
+
+    def _packed(self, ids: Ids) -> str:
+        text = json.dumps(ids.tolist())
+        return "{" + text[1:-1] + "}" if self._tx.is_postgresql else text
+
+    def _used(self, condition: str) -> dict[str, Any]:
+        return {name: self._params[name] for name in re.findall(r":(v[0-9]+)\b", condition)}
+
+    def _ids(self, sql: str, params: dict[str, Any]) -> Ids:
+        """One text with all numbers: several times quicker than a row for each."""
+        listed = "string_agg(CAST(id AS TEXT), ',')" if self._tx.is_postgresql else "group_concat(id)"
+        text = self._tx.scalar(f"SELECT {listed} FROM ({sql}) AS found", **self._used(sql), **params)
+        return np.fromstring(text or "", dtype=np.int64, sep=",")
+
+
+def _artist_column(column: str) -> str:
+    return {"artist": "artist", "albumartist": "album_artist"}[column]
+
+
+def _and(condition: str) -> str:
+    return f" AND {condition}" if condition else ""
+
+
+def _chunks(values: Sequence[str]) -> Iterable[list[str]]:
+    return (list(values[at : at + CHUNK]) for at in range(0, len(values), CHUNK))
+
+
+def _joined(parts: Iterable[Ids]) -> Ids:
+    return np.concatenate([np.empty(0, dtype=np.int64), *parts])

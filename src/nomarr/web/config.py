@@ -1,0 +1,118 @@
+"""The settings that can be changed while Nomarr runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from nomarr import config
+from nomarr.config import KEYS, Key, KeyType
+from nomarr.settings import Settings
+from nomarr.web.answers import example, problems
+from nomarr.web.auth import require_login
+from nomarr.web.context import UseDatabase, UseSettings, UseStartSettings
+
+router = APIRouter(prefix="/api/web/config", tags=["config"], dependencies=[Depends(require_login)])
+
+EXAMPLE = {
+    "models_dir": "/app/models",
+    "library_auto_tag": True,
+    "file_write_mode": "native",
+    "namespace": "nom",
+    "calibrate_heads": False,
+    "tagger_worker_count": None,
+    "library_ignore_patterns": ["Podcasts/"],
+    "session_timeout_s": 86400,
+    "mtime_policy": "now",
+    "hardlink_policy": "break",
+    "details": {
+        "namespace": {
+            "type": "text",
+            "allowed": "1 to 16 of a-z, 0-9 and _, a letter first",
+            "about": "What Nomarr's tags begin with. Tags under an earlier name stay in the files.",
+            "locked": True,
+            "locked_by": "NOMARR_NAMESPACE",
+            "restart_required": False,
+        }
+    },
+}
+
+
+class ConfigChange(BaseModel):
+    key: str = Field(examples=["library_auto_tag"], max_length=100)
+    value: str | bool | int | list[str] | None = Field(
+        examples=["false"], description="As text; null: back to what the settings file or the default says"
+    )
+
+
+@dataclass(frozen=True)
+class KeyDetails:
+    """What a key may be set to. `locked_by` is the environment variable that decides, or `read-only`."""
+
+    type: KeyType
+    allowed: str | tuple[str, ...]
+    about: str
+    locked: bool
+    locked_by: str | None
+    restart_required: bool
+
+
+@dataclass(frozen=True)
+class Config:
+    """What holds now. `tagger_worker_count` is null where the server decides by cores and memory."""
+
+    models_dir: str
+    library_auto_tag: bool
+    file_write_mode: str
+    namespace: str
+    calibrate_heads: bool
+    tagger_worker_count: int | None
+    library_ignore_patterns: tuple[str, ...]
+    session_timeout_s: int
+    mtime_policy: str
+    hardlink_policy: str
+    details: dict[str, KeyDetails]
+
+
+@dataclass(frozen=True)
+class ConfigChanged:
+    """`restart_required`: the change waits for POST /api/web/worker/restart."""
+
+    success: bool
+    message: str
+    restart_required: bool
+
+
+@router.get("", summary="Settings that can be changed", responses=example(EXAMPLE) | problems(401, 403, 503))
+def get_config(settings: UseSettings) -> Config:
+    values = {key.name: getattr(settings, key.setting) for key in KEYS.values()}
+    values["models_dir"] = str(settings.models)
+    return Config(**values, details={key.name: _details(settings, key) for key in KEYS.values()})
+
+
+@router.post(
+    "",
+    summary="Change a setting",
+    responses=example({"success": True, "message": "Configuration updated successfully", "restart_required": False})
+    | problems(400, 401, 403, 409, 413, 503),
+)
+def change_config(body: ConfigChange, db: UseDatabase, settings: UseStartSettings) -> ConfigChanged:
+    """Holds at once on every machine, unless the answer says otherwise; the environment wins over it."""
+    with db.write() as tx:
+        key = config.change(tx, settings, body.key, _text(body.value))
+    return ConfigChanged(True, "Configuration updated successfully", key.needs_restart)
+
+
+def _details(settings: Settings, key: Key) -> KeyDetails:
+    lock = config.locked_by(settings, key)
+    return KeyDetails(key.type, key.allowed, key.about, lock is not None, lock, key.needs_restart)
+
+
+def _text(value: str | bool | int | list[str] | None) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "\n".join(value)
+    return None if value is None else str(value)

@@ -1,0 +1,411 @@
+"""Lidarr's hook over HTTP, path mappings, and the script under a real shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+import uvicorn
+from tests.test_lidarr import EVENTS
+
+from nomarr.store import libraries
+from nomarr.store.database import Database
+from nomarr.tagfiles.audiofile import read_tags, remove_tags
+from nomarr.tagfiles.payload import audio_hash
+from nomarr.web.lidarr import Postponed
+from nomarr.worker.loop import Worker
+
+from .conftest import Analyse, Home, make_song
+from .test_keys import make
+from .test_libraries import detail
+
+URL = "/api/v1/hooks/lidarr"
+TEST_URL = "/api/v1/path-mappings/test"
+MAPPINGS = "/api/web/path-mappings"
+ONE = "Nina/Blue/01 One.flac"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "nomarr-lidarr.sh"
+AWKWARD = [
+    "a b.flac",
+    'it\'s "quoted".flac',
+    "pipe|in|name.flac",
+    "line\nbreak.flac",
+    "100% & $(id) `id` \\.flac",
+    "Ä.flac",
+]
+
+
+@pytest.fixture
+def lidarr(home: Home, client: httpx.Client) -> httpx.Client:
+    robot = home.connect()
+    robot.headers["X-Api-Key"] = make(client, "enqueue", "Lidarr")
+    return robot
+
+
+def download(*paths: Path | str) -> dict[str, Any]:
+    return {"eventType": "Download", "trackFiles": [{"id": 1, "path": str(path)} for path in paths]}
+
+
+def statuses(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [result["status"] for result in answer.json()["results"]]
+
+
+def pending(client: httpx.Client) -> int:
+    depth: int = client.get("/api/web/queue/queue-depth").json()["pending"]
+    return depth
+
+
+def map_to(client: httpx.Client, from_prefix: str, to: Path | str, source: str = "lidarr") -> None:
+    mapping = {"source": source, "from_prefix": from_prefix, "to_prefix": str(to)}
+    assert client.put(MAPPINGS, json={"mappings": [mapping]}).status_code == 200
+
+
+# events
+
+
+def test_an_import_is_queued(lidarr: httpx.Client, client: httpx.Client, library: dict[str, Any], music: Path) -> None:
+    answer = lidarr.post(URL, json=download(music / ONE, music / "Otis/Red/01 Three.flac"))
+    path = str(music / ONE)
+    assert answer.json()["results"][0] == {"path": path, "mapped": path, "status": "queued", "suggestion": None}
+    assert (answer.json()["event"], answer.json()["enqueued"]) == ("Download", 2)
+    assert answer.json()["message"] == "Queued 2 files for processing"
+    assert pending(client) == 2
+
+
+def test_the_same_event_again_changes_nothing(
+    lidarr: httpx.Client, client: httpx.Client, library: dict[str, Any], music: Path, analyse: Analyse
+) -> None:
+    lidarr.post(URL, json=download(music / ONE))
+    lidarr.post(URL, json=download(music / ONE))
+    assert pending(client) == 1
+    analyse()
+    assert statuses(lidarr.post(URL, json=download(music / ONE))) == ["current"]
+    assert pending(client) == 0
+
+
+def test_a_renamed_file_keeps_its_analysis(
+    lidarr: httpx.Client, client: httpx.Client, db: Database, scanned: dict[str, Any], music: Path, analyse: Analyse
+) -> None:
+    analyse()
+    with db.write() as tx:
+        tx.run("UPDATE library_files SET audio_hash = :hash WHERE name = '01 One.flac'", hash=audio_hash(music / ONE))
+    new = music / "Nina/Blue/One.flac"
+    (music / ONE).rename(new)
+    rename = {"eventType": "Rename", "renamedTrackFiles": [{"previousPath": str(music / ONE), "path": str(new)}]}
+    assert statuses(lidarr.put(URL, json=rename)) == ["current"]
+    assert client.get(f"/api/web/libraries/{scanned['id']}").json()["file_count"] == 3
+
+
+def test_tags_that_lidarr_scrubbed_are_written_again_without_listening(
+    home: Home,
+    lidarr: httpx.Client,
+    client: httpx.Client,
+    db: Database,
+    library: dict[str, Any],
+    music: Path,
+    small_models: Path,
+) -> None:
+    settings = home.settings.model_copy(update={"models_dir": small_models})
+    lidarr.post(URL, json=download(music / ONE))
+    Worker(settings, db, "w", drain=True).run()
+    wanted = read_tags(music / ONE)
+    remove_tags(music / ONE)
+    retag = {"eventType": "Retag", "trackFile": {"id": 0, "path": str(music / ONE)}}
+    assert statuses(lidarr.post(URL, json=retag)) == ["current"]
+    with db.read() as tx:
+        found = tx.one("SELECT needs_tagging, needs_write FROM library_files")
+    assert found == {"needs_tagging": False, "needs_write": True}
+    Worker(settings, db, "w", drain=True).run()
+    assert read_tags(music / ONE) == wanted != {}
+
+
+@pytest.mark.parametrize("name", list(EVENTS["webhooks"]))
+def test_every_known_webhook_is_answered_well(lidarr: httpx.Client, library: dict[str, Any], name: str) -> None:
+    answer = lidarr.post(URL, json=EVENTS["webhooks"][name])
+    assert set(statuses(answer)) <= {"unmapped"}
+    assert answer.json()["enqueued"] == 0
+
+
+@pytest.mark.parametrize("name", list(EVENTS["webhooks"]))
+def test_every_known_webhook_finds_its_files_by_a_mapping(
+    lidarr: httpx.Client, client: httpx.Client, library: dict[str, Any], music: Path, name: str
+) -> None:
+    map_to(client, "/data/media/music", music)
+    album = music / "Portishead" / "Dummy (1994)"
+    album.mkdir(parents=True)
+    for title in ("01 - Mysterons", "02 - Sour Times"):
+        shutil.copy(music / ONE, album / f"Portishead - Dummy - {title}.flac")
+    answer = lidarr.post(URL, json=EVENTS["webhooks"][name])
+    assert set(statuses(answer)) == (set() if name == "Test" else {"queued"})
+    assert pending(client) == len(answer.json()["results"])
+
+
+@pytest.mark.parametrize(
+    "event", ["Test", "Grab", "DownloadFailure", "ImportFailure", "AlbumDelete", "Health", "Tomorrow", "\ud800"]
+)
+def test_events_without_new_files_do_nothing(
+    lidarr: httpx.Client, client: httpx.Client, library: dict[str, Any], music: Path, event: str
+) -> None:
+    answer = lidarr.post(URL, content=json.dumps(download(music / ONE) | {"eventType": event}))
+    assert statuses(answer) == []
+    assert pending(client) == 0
+
+
+def test_a_form_is_understood(lidarr: httpx.Client, library: dict[str, Any], music: Path) -> None:
+    paths = f"{music / ONE}|{music / 'Nina/Blue/02 Two.flac'}"
+    assert statuses(lidarr.post(URL, data={"eventType": "AlbumDownload", "paths": paths})) == ["queued", "queued"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "says"),
+    [
+        ("{", "application/json", "JSON"),
+        ("", "application/json", "JSON"),
+        ("[]", "application/json", "JSON object"),
+        ("{}", "application/json", "eventType"),
+        ('{"eventType": 5}', "", "eventType"),
+        ("paths=/a", "application/x-www-form-urlencoded", "eventType"),
+        (urlencode([(str(n), "x") for n in range(200)]), "application/x-www-form-urlencoded; charset=utf-8", "fields"),
+        ("[" * 100_000, "application/json", "JSON"),
+    ],
+)
+def test_a_body_that_is_no_event_is_refused(lidarr: httpx.Client, body: str, kind: str, says: str) -> None:
+    assert says in detail(lidarr.post(URL, content=body, headers={"Content-Type": kind}), 400)
+
+
+def test_a_test_tells_that_all_is_well(lidarr: httpx.Client) -> None:
+    answer = lidarr.post(URL, json=EVENTS["webhooks"]["Test"])
+    assert answer.json() == {"event": "Test", "enqueued": 0, "message": "Nomarr is ready", "results": []}
+
+
+# paths
+
+
+def test_every_path_has_its_own_answer(
+    lidarr: httpx.Client, library: dict[str, Any], music: Path, tmp_path: Path
+) -> None:
+    outside = make_song(tmp_path / "outside.flac")
+    (music / "link.flac").symlink_to(outside)
+    answer = lidarr.post(
+        URL,
+        content=json.dumps(
+            download(
+                music / ONE,
+                music / "gone.flac",
+                outside,
+                music / "link.flac",
+                f"{music}/../outside.flac",
+                music / "Nina/Blue/cover.jpg",
+                "/nowhere/Nina/Blue/02 Two.flac",
+                "D:\\Music\\Nina\\Blue\\02 Two.flac",
+                "relative.flac",
+                "/nul\0.flac",
+                "/half\ud800.flac",
+            )
+        ),
+    )
+    assert statuses(answer) == [
+        "queued",
+        "not_found",
+        "outside_library",
+        "outside_library",
+        "outside_library",
+        "unsupported",
+        "unmapped",
+        "unmapped",
+        "unmapped",
+        "unmapped",
+        "unmapped",
+    ]
+    assert answer.json()["enqueued"] == 1
+    assert [result["suggestion"] for result in answer.json()["results"][6:9]] == [
+        {"from_prefix": "/nowhere", "to_prefix": str(music)},
+        {"from_prefix": "D:\\Music", "to_prefix": str(music)},
+        None,
+    ]
+
+
+def test_a_suggestion_that_is_accepted_leads_to_the_file(
+    lidarr: httpx.Client, client: httpx.Client, library: dict[str, Any], music: Path
+) -> None:
+    path = "D:\\Music\\Nina\\Blue\\02 Two.flac"
+    asked = {"source": "lidarr", "path": path}
+    suggestion = lidarr.post(TEST_URL, json=asked).json()["suggestion"]
+    map_to(client, suggestion["from_prefix"], suggestion["to_prefix"])
+    assert lidarr.post(TEST_URL, json=asked).json() == {
+        "path": path,
+        "mapped": str(music / "Nina/Blue/02 Two.flac"),
+        "status": "found",
+        "suggestion": None,
+    }
+    assert pending(client) == 0, "asking queues nothing"
+    assert statuses(lidarr.post(URL, json=download(path))) == ["queued"]
+
+
+def test_mappings_are_kept_tidy_and_in_order(home: Home, client: httpx.Client) -> None:
+    assert client.get(MAPPINGS).json() == {"mappings": []}
+    given = [
+        {"source": "lidarr", "from_prefix": "/data/music/", "to_prefix": "/music/"},
+        {"from_prefix": "D:\\Music\\", "to_prefix": "/music"},
+    ]
+    tidy = [
+        {"source": "lidarr", "from_prefix": "/data/music", "to_prefix": "/music"},
+        {"source": "*", "from_prefix": "D:\\Music", "to_prefix": "/music"},
+    ]
+    assert client.put(MAPPINGS, json={"mappings": given}).json() == {"mappings": tidy}
+    home.start()
+    assert home.connect(token=home.token).get(MAPPINGS).json() == {"mappings": tidy}
+
+
+@pytest.mark.parametrize(
+    "mappings",
+    [
+        [{"from_prefix": "data", "to_prefix": "/m"}],
+        [{"from_prefix": "/data", "to_prefix": "m"}],
+        [{"from_prefix": "/data", "to_prefix": "/m/../x"}],
+        [{"from_prefix": "", "to_prefix": "/m"}],
+        [{"source": "nobody", "from_prefix": "/data", "to_prefix": "/m"}],
+        [{"from_prefix": "/data", "to_prefix": "/m"}, {"from_prefix": "/data/", "to_prefix": "/n"}],
+        [{"from_prefix": f"/{n}", "to_prefix": "/m"} for n in range(101)],
+        None,
+    ],
+)
+def test_mappings_that_cannot_work_are_refused(client: httpx.Client, mappings: object) -> None:
+    detail(client.put(MAPPINGS, json={"mappings": mappings}), 400)
+    assert client.get(MAPPINGS).json() == {"mappings": []}
+
+
+# while a scan runs
+
+
+def test_what_comes_during_a_scan_is_queued_right_after_it(
+    lidarr: httpx.Client,
+    client: httpx.Client,
+    db: Database,
+    home: Home,
+    library: dict[str, Any],
+    music: Path,
+) -> None:
+    with db.write() as tx:
+        libraries.begin_scan(tx, library["id"], owner="somebody", now=tx.now_ms())
+    for _ in range(2):
+        answer = lidarr.post(URL, json=download(music / ONE, music / "gone.flac"))
+        assert statuses(answer) == ["postponed", "not_found"]
+    time.sleep(Postponed.RETRY_S * 1.5)
+    assert pending(client) == 0
+    with db.write() as tx:
+        libraries.end_scan(tx, library["id"], owner="somebody", now=tx.now_ms())
+    deadline = time.monotonic() + 10
+    while pending(client) != 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert home.app is not None
+    while home.app.state.postponed._thread is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_events_that_come_all_at_once_are_all_heeded(
+    lidarr: httpx.Client, client: httpx.Client, library: dict[str, Any], music: Path
+) -> None:
+    paths = [shutil.copy(music / ONE, music / f"{number}.flac") for number in range(20)]
+    retags = [{"eventType": "Retag", "trackFile": {"path": str(path)}} for path in paths]
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda retag: statuses(lidarr.post(URL, json=retag)), retags))
+    assert {status for answer in answers for status in answer} <= {"queued", "postponed"}
+    deadline = time.monotonic() + 20
+    while pending(client) != len(paths):
+        assert time.monotonic() < deadline, answers
+        time.sleep(0.05)
+
+
+# the script
+
+
+@pytest.fixture
+def address(home: Home) -> Iterator[str]:
+    """The app on a socket of this machine."""
+    assert home.app is not None
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(home.app, log_level="warning", lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def script(address: str, lidarr: httpx.Client, tmp_path: Path) -> Any:
+    def run(
+        environment: dict[str, str], *, url: str = address, key: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        file = tmp_path / "nomarr.key"
+        file.write_text((key or lidarr.headers["X-Api-Key"]) + "\n")
+        own = {"PATH": os.environ["PATH"], "NOMARR_URL": url, "NOMARR_KEY_FILE": str(file)}
+        return subprocess.run(["sh", SCRIPT], env=own | environment, capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+def test_the_script_is_executable_and_names_its_shell() -> None:
+    assert os.access(SCRIPT, os.X_OK)
+    assert SCRIPT.read_text().startswith("#!/bin/sh\n")
+
+
+def test_the_script_brings_over_paths_with_any_characters(
+    script: Any, client: httpx.Client, library: dict[str, Any], music: Path, db: Database
+) -> None:
+    paths = []
+    for number, name in enumerate(AWKWARD):
+        paths.append(make_song(music / f"{number}.flac", seed=number).rename(music / name))
+    done = script({"lidarr_eventtype": "AlbumDownload", "lidarr_addedtrackpaths": "|".join(map(str, paths))})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert pending(client) == len(AWKWARD)
+    with db.read() as tx:
+        assert {row["name"] for row in tx.all("SELECT name FROM library_files WHERE needs_tagging")} == set(AWKWARD)
+
+
+@pytest.mark.parametrize("variable", ["lidarr_trackfile_path", "Lidarr_TrackFile_Path"])
+def test_the_script_reads_variables_in_either_case(
+    script: Any, client: httpx.Client, library: dict[str, Any], music: Path, variable: str
+) -> None:
+    event = "lidarr_eventtype" if variable.islower() else "Lidarr_EventType"
+    done = script({event: "TrackRetag", variable: str(music / ONE)})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert pending(client) == 1
+
+
+@pytest.mark.parametrize("name", list(EVENTS["scripts"]))
+def test_the_script_does_well_in_every_known_environment(script: Any, library: dict[str, Any], name: str) -> None:
+    done = script(EVENTS["scripts"][name])
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_test_button_fails_where_address_or_key_is_wrong(script: Any) -> None:
+    event = {"lidarr_eventtype": "Test"}
+    assert script(event).returncode == 0
+    wrong = script(event, key="nom_wrong")
+    assert wrong.returncode != 0
+    assert "401" in wrong.stderr
+    assert script(event, url="http://127.0.0.1:1").returncode != 0
+
+
+def test_the_script_is_silent_about_other_events(script: Any) -> None:
+    done = script({"lidarr_eventtype": "Grab"}, url="http://127.0.0.1:1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
