@@ -80,7 +80,7 @@ def main() -> None:
     with serving(given.data, url) as (base, process):
         client = logged_in(base)
         print(f"memory after start: {memory_mb(process)}")
-        one_client(client, given.only)
+        one_client(client, given.only, process)
         print(f"memory after one client: {memory_mb(process)}")
         many_clients(base, client.headers["authorization"], process)
         listeners(base, client, process, url)
@@ -138,12 +138,13 @@ def reads(client: httpx.Client) -> list[tuple[str, str, object]]:
     return found
 
 
-def one_client(client: httpx.Client, only: str) -> None:
-    print(f"{'p50 ms':>8} {'p95 ms':>8} {'first':>8}  route")
+def one_client(client: httpx.Client, only: str, process: subprocess.Popen[bytes]) -> None:
+    print(f"{'p50 ms':>8} {'p95 ms':>8} {'first':>8} {'CPU ms':>8}  route")
     for method, address, body in reads(client):
         if only not in address:
             continue
         times = []
+        before = cpu_s(process)
         for _ in range(ROUNDS):
             started = time.perf_counter()
             answer = client.request(method, address, json=body)
@@ -151,7 +152,11 @@ def one_client(client: httpx.Client, only: str) -> None:
         first, *later = times
         p50, p95 = statistics.median(later), statistics.quantiles(later, n=20)[-1]
         bad = "" if answer.is_success else f"  {answer.status_code} {answer.text[:80]}"
-        print(f"{p50:8.1f} {p95:8.1f} {first:8.1f}  {method if method != 'GET' else ''} {address}{bad}", flush=True)
+        cpu = (cpu_s(process) - before) / ROUNDS * 1000
+        print(
+            f"{p50:8.1f} {p95:8.1f} {first:8.1f} {cpu:8.1f}  {method if method != 'GET' else ''} {address}{bad}",
+            flush=True,
+        )
 
 
 def many_clients(base: str, authorization: str, process: subprocess.Popen[bytes]) -> None:

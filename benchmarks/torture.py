@@ -57,6 +57,7 @@ def main() -> None:
     arguments.add_argument("--count", type=int)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--only", action="append", choices=WRITABLE, help="this container alone")
+    arguments.add_argument("--no-analysis", action="store_true", help="for mutate: only what concerns tags")
     arguments.add_argument("--errors", nargs="*", default=ERRORS, help="for faults")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="nomarr-torture-") as name:
@@ -69,7 +70,7 @@ def main() -> None:
         elif given.what == "faults":
             found = faults(originals, folder / "faults", given.only or WRITABLE, given.errors)
         else:
-            found = mutate(originals, folder / "mutate", given.count or 10_000, given.seed)
+            found = mutate(originals, folder / "mutate", given.count or 10_000, given.seed, not given.no_analysis)
         print(f"{len(found)} problems in {time.monotonic() - started:.0f} s")
         for problem in found[:20]:
             print(f"  {problem}")
@@ -237,7 +238,7 @@ def _traced(path: Path, log: Path, *options: str) -> int:
 # damaged files
 
 
-def mutate(originals: dict[str, Path], folder: Path, count: int, seed: int) -> list[str]:
+def mutate(originals: dict[str, Path], folder: Path, count: int, seed: int, analysis: bool) -> list[str]:
     problems: list[str] = []
     totals: collections.Counter[str] = collections.Counter()
     make_models_dir(folder / "models")
@@ -248,7 +249,7 @@ def mutate(originals: dict[str, Path], folder: Path, count: int, seed: int) -> l
         report = folder / "report"
         report.touch()
         numbers = range(first, min(first + 250, count))
-        child = _fork(lambda numbers=numbers: _handle_damaged(folder, contents, names, numbers, seed))
+        child = _fork(lambda numbers=numbers: _handle_damaged(folder, contents, names, numbers, seed, analysis))
         status = _wait(child, report)
         lines = [line.split(" ", 1) for line in report.read_text().splitlines()]
         problems += [text for kind, text in lines if kind == "problem"]
@@ -276,7 +277,9 @@ def _wait(child: int, report: Path) -> int:
         time.sleep(0.01)
 
 
-def _handle_damaged(folder: Path, contents: dict[str, bytes], names: list[str], numbers: range, seed: int) -> None:
+def _handle_damaged(
+    folder: Path, contents: dict[str, bytes], names: list[str], numbers: range, seed: int, analysis: bool
+) -> None:
     signal.signal(signal.SIGALRM, _too_long)
     with (folder / "report").open("w", buffering=1) as report, Models(folder / "models") as models:
         for number in numbers:
@@ -287,7 +290,7 @@ def _handle_damaged(folder: Path, contents: dict[str, bytes], names: list[str], 
             path = place / f"damaged{chance.choice(('.mp3', '.flac', '.m4a', '.ogg', ''))}"
             path.write_bytes(damaged(contents, name, chance))
             print("file", number, name, file=report)
-            for what, action in _uses(path, models if number % 10 == 0 else None):
+            for what, action in _uses(path, models if analysis and number % 10 == 0 else None):
                 print("now", number, name, what, file=report)
                 signal.alarm(LIMIT_S)
                 try:

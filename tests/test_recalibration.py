@@ -21,7 +21,7 @@ from nomarr.store.calibrations import CalibrationRun
 from nomarr.store.database import Database
 from nomarr.store.libraries import Library
 from nomarr.store.matrix import read_blocks
-from nomarr.worker.loop import wanted_tags
+from nomarr.wanted import wanted_tags
 
 NATIVE = Settings()
 

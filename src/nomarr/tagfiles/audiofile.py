@@ -200,6 +200,10 @@ def describe(path: AnyPath, *, namespace: str = "nom") -> FileFacts:
             if kind == "mp3":
                 return _facts_without_tags(file, "mp3", lambda file: _Sound(_mpeg_info(file)))
             return FileFacts(container)
+        except OSError as error:
+            if error.errno not in (None, errno.EINVAL):
+                raise
+            return FileFacts(container)  # a seek to where damaged bytes point
 
 
 @dataclass(frozen=True)

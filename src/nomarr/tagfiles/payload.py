@@ -12,7 +12,7 @@ from nomarr.tagfiles.containers import OGG_KINDS, AnyPath, Sniffed, reading, sni
 from nomarr.tagfiles.oggpages import audio_packets, last_granule
 from nomarr.tagfiles.trailers import audio_end
 
-_BLOCK = 1 << 16  # stays in the processor cache: half as fast again as 1 MiB
+_BLOCK = 1 << 18  # fits the processor's cache, and two threads seldom wait for each other
 _EDGE = 1 << 14  # bytes at each end of the audio that make the quick key
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 _UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what programs leave in a WAV header when they write to a pipe

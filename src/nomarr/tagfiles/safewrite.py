@@ -216,6 +216,8 @@ def _hashing(target: Path) -> Iterator[Callable[[], str]]:
 def _edit(job: _Job, copy: _Copy) -> None:
     with open(copy.fd, "r+b", closefd=False) as file:
         job.edit(file)
+    with suppress(OSError):  # has the disk begin while the copy is checked
+        os.posix_fadvise(copy.fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _check(job: _Job, copy: _Copy) -> None:

@@ -200,7 +200,11 @@ def plan(body: Target, db: UseDatabase, settings: UseSettings) -> PlanAnswer:
     return PlanAnswer([one for one in plans if one.changes or one.problem], len(page), _next(page, body.limit))
 
 
-@router.post("/apply", summary="Have it written", responses=problems(400, 401, 403, 404, 413, 503))
+@router.post(
+    "/apply",
+    summary="Have it written",
+    responses=example({"queued": 100, "next": 142}) | problems(400, 401, 403, 404, 413, 503),
+)
 def apply(body: Target, db: UseDatabase, clock: UseClock) -> ApplyAnswer:
     """A worker writes what the plan shows and nothing else, also into files whose tags were taken out before."""
     with db.write() as tx:
