@@ -28,7 +28,7 @@ def main() -> None:
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="nomarr-write-", dir=given.folder) as name:
         path = Path(name) / "track.flac"
-        source = "anoisesrc=d=64:c=white:r=44100:a=0.5:seed=3"
+        source = "anoisesrc=d=79:c=white:r=44100:a=0.5:seed=3"
         command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-ac", "2", "-c:a", "flac", str(path)]
         subprocess.run(command, check=True)
         print(f"{path.stat().st_size / 1e6:.1f} MB")

@@ -100,3 +100,15 @@ def dsf_bytes(seconds: float, level: float) -> bytes:
     chunk = b"fmt " + struct.pack("<Q", 12 + len(layout)) + layout
     sound = b"data" + struct.pack("<Q", 12 + len(data)) + data
     return b"DSD " + struct.pack("<QQQ", 28, 28 + len(chunk) + len(sound), 0) + chunk + sound
+
+
+def dff_bytes(sound: bytes) -> bytes:
+    """DSD64, stereo, as DSDIFF."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return name + struct.pack(">Q", len(body)) + body
+
+    facts = b"SND " + chunk(b"FS  ", struct.pack(">I", 2822400))
+    facts += chunk(b"CHNL", struct.pack(">H", 2) + b"SLFTSRGT") + chunk(b"CMPR", b"DSD \x0enot compressed\0")
+    body = b"DSD " + chunk(b"FVER", struct.pack(">I", 0x01050000)) + chunk(b"PROP", facts)
+    return chunk(b"FRM8", body + chunk(b"DSD ", sound))

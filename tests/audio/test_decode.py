@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import random
 import socket
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import av.error
 import numpy as np
 import pytest
-from tests.audio_files import KINDS, SECONDS, AudioFiles, dsf_bytes, encode, float_wav, tones, wav_bytes
+from tests.audio_files import KINDS, SECONDS, AudioFiles, dff_bytes, dsf_bytes, encode, float_wav, tones, wav_bytes
 from tests.signals import tone, varied, whole, write_wav
 
 from nomarr.audio.decode import RATE, Sound
@@ -103,6 +105,14 @@ def test_dsd_is_brought_down_to_a_rate_without_its_noise(tmp_path):
     assert sound.duration_s == pytest.approx(3.0, abs=0.05)
     assert peak_at(440, samples) == pytest.approx(0.4, rel=0.02)
     assert np.sqrt(np.mean(samples**2)) == pytest.approx(0.4 / np.sqrt(2), rel=0.02)
+
+
+def test_a_dsd_file_that_ends_within_a_sample_is_decoded_to_there(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.dff", dff_bytes(b"\x69" * (2 * 4096 * 90 + 1)))
+    command = "import sys; from nomarr.audio.decode import Sound; print(sum(map(len, Sound(sys.argv[1]).blocks())))"
+    done = subprocess.run([sys.executable, "-c", command, path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == pytest.approx(4096 * 90 / 352800 * 16000, abs=200)
 
 
 def test_one_channel_keeps_its_level(tmp_path):

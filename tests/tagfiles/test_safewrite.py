@@ -286,6 +286,31 @@ def test_a_change_in_the_very_last_moment_wins(copy_of, monkeypatch):
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("number", [errno.EBUSY, errno.ESTALE])
+def test_a_network_folder_that_hesitates_is_asked_again(copy_of, monkeypatch, number):
+    path = copy_of("flac")
+    swap, refusals = safewrite.exchange, [number, number]
+
+    def hesitate(first, second):
+        if refusals:
+            raise OSError(refusals.pop(), "not now")
+        return swap(first, second)
+
+    monkeypatch.setattr(safewrite, "exchange", hesitate)
+    assert write_tags(path, TAGS).changed
+    assert read_tags(path)["mood_happy"] == ("0.8712",)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_system_without_exchange_renames(copy_of, monkeypatch):
+    path = copy_of("flac")
+    sound = audio_hash(path)
+    monkeypatch.setattr(exchange, "_renameat2", lambda: None)
+    assert write_tags(path, TAGS).audio_hash == sound == audio_hash(path)
+    assert read_tags(path)["mood_happy"] == ("0.8712",)
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_a_change_that_hides_its_time_is_seen(copy_of):
     path = copy_of("flac")
     state = path.stat()

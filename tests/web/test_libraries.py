@@ -114,6 +114,10 @@ def test_stats_count_enabled_libraries_without_missing_files(
     assert client.get(f"{URL}/stats").json()["total_files"] == 2
     client.patch(f"{URL}/1", json={"is_enabled": False})
     assert client.get(f"{URL}/stats").json()["total_files"] == 0
+    client.patch(f"{URL}/1", json={"is_enabled": True})
+    assert client.get(f"{URL}/stats").json()["total_files"] == 2
+    client.delete(f"{URL}/1")
+    assert client.get(f"{URL}/stats").json()["total_files"] == 0
 
 
 # adding

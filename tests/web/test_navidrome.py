@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -156,6 +158,33 @@ def test_presets_come_with_their_numbers(client: httpx.Client, heard: list[Libra
     assert len(answers) == 10
     for answer in answers:
         assert answer["matched_tracks"] == ask(client, answer["query"])["matched_tracks"]
+
+
+def test_presets_follow_the_scores_and_the_libraries(
+    client: httpx.Client, heard: list[LibraryFile], library: dict[str, Any], db: Database
+) -> None:
+    def matched() -> dict[str, int]:
+        return {one["name"]: one["matched_tracks"] for one in client.get("/api/web/navidrome/presets").json()}
+
+    assert sum(matched().values()) == sum(matched().values())
+    with db.write() as tx:
+        for file in heard:
+            values = np.array([0.95, 0.95, 0.95], dtype=np.float32)
+            scores.save(tx, file.id, PackScores("vibenet", "f1", HEADS, values, values / 4))
+    assert matched()["Energetic"] == 3
+    client.patch(f"/api/web/libraries/{library['id']}", json={"is_enabled": False})
+    assert set(matched().values()) == {0}
+    client.patch(f"/api/web/libraries/{library['id']}", json={"is_enabled": True})
+    assert matched()["Energetic"] == 3
+
+
+def test_a_preview_follows_scans(
+    client: httpx.Client, heard: list[LibraryFile], library: dict[str, Any], music: Path
+) -> None:
+    assert ask(client, "artist is Nina OR artist is Otis")["matched_tracks"] == 3
+    shutil.rmtree(music / "Otis")
+    client.post(f"/api/web/libraries/{library['id']}/scan")
+    assert ask(client, "artist is Nina OR artist is Otis")["matched_tracks"] == 2
 
 
 @pytest.mark.parametrize("path", ["preview", "config", "presets"])

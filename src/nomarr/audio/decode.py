@@ -71,10 +71,12 @@ class Sound:
     def _native_blocks(self, header: Header) -> Iterator[Vector]:
         samples = 0
         try:
-            for block in self._decode_in_graph(header):
+            # Over a last packet of DSD that is too short for a frame, the graph would turn for ever.
+            for block in () if header.is_dsd else self._decode_in_graph(header):
                 samples += len(block)
                 yield block
-            return
+            if not header.is_dsd:
+                return
         except (av.error.FFmpegError, ValueError):
             pass  # decoded with care below, from where the graph stopped
         try:

@@ -31,6 +31,7 @@ class Header:
     index: int  # among the audio streams
     duration_s: float | None  # where the file itself declares it
     cut_short: bool
+    is_dsd: bool
 
 
 def open_container(path: Path) -> av.container.InputContainer:
@@ -60,6 +61,7 @@ def read_header(path: Path) -> Header:
                 index=list(container.streams.audio).index(stream),
                 duration_s=_declared_duration(container, stream, ends),
                 cut_short=container.format.name == "ogg" and _last_page_is_cut(ends.end),
+                is_dsd=stream.codec_context.name.startswith("dsd_"),
             )
     except FileProblem:
         raise

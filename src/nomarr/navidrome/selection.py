@@ -73,6 +73,13 @@ def select(playlist: Playlist, fields: Fields, files: FileQuery, sounds: Sounds,
     return Selection(matching, listed, tuple(first), not_written, tuple(dict.fromkeys(unknown)))
 
 
+def count_each(rules: Sequence[Node], fields: Fields, files: FileQuery, sounds: Sounds) -> list[int]:
+    """How many files match each of several trees; what they have in common is looked up once."""
+    evaluation = _Evaluation(files, sounds)
+    kept = [_evaluable(lower(node, fields)) for node in rules]
+    return [int(np.count_nonzero(evaluation.universe_mask(node))) for node in kept]
+
+
 def _is_known(rule: Rule) -> bool:
     return bool(rule.field.source) and rule.operator not in PERIOD
 
@@ -109,7 +116,7 @@ class _Evaluation:
         return np.ones(len(self.universe), np.bool_) if node is None else self._mask(node)
 
     def unwritten_mask(self) -> Mask:
-        return self._mask_of(self.files.unwritten())
+        return ~self._mask_of(self.files.written()) | self._mask_of(self.files.to_write())
 
     def _mask(self, node: Node) -> Mask:
         condition = self._condition(node)

@@ -212,20 +212,25 @@ def widen(
 
 def stats(tx: Transaction) -> LibraryStats:
     """Numbers over the enabled libraries. An album is its album artist (else artist) and its title."""
+    # The wide rows once, and then what is left of them: a row for each album or two.
     row = tx.one(
         """
-        SELECT COUNT(*)                        AS total_files,
-               COUNT(DISTINCT artist)          AS unique_artists,
-               COALESCE(SUM(f.duration_s), 0)  AS total_duration_seconds,
+        WITH albums AS MATERIALIZED (
+            SELECT artist, album_artist, album, COUNT(*) AS files, SUM(duration_s) AS seconds
+              FROM library_files
+             WHERE missing_since IS NULL
+               AND library_id IN (SELECT id FROM libraries WHERE is_enabled)
+             GROUP BY artist, album_artist, album
+        )
+        SELECT CAST(COALESCE(SUM(files), 0) AS INTEGER)  AS total_files,
+               COUNT(DISTINCT artist)                    AS unique_artists,
+               COALESCE(SUM(seconds), 0)                 AS total_duration_seconds,
                (SELECT COUNT(*)
-                  FROM (SELECT DISTINCT COALESCE(a.album_artist, a.artist), a.album
-                          FROM library_files AS a
-                          JOIN libraries     AS b ON b.id = a.library_id
-                         WHERE b.is_enabled AND a.missing_since IS NULL AND a.album IS NOT NULL) AS albums
-               )                               AS unique_albums
-          FROM library_files AS f
-          JOIN libraries     AS l ON l.id = f.library_id
-         WHERE l.is_enabled AND f.missing_since IS NULL
+                  FROM (SELECT DISTINCT COALESCE(album_artist, artist), album
+                          FROM albums
+                         WHERE album IS NOT NULL) AS titles
+               )                                         AS unique_albums
+          FROM albums
         """
     )
     assert row is not None  # noqa: S101 (an aggregate always has a row)

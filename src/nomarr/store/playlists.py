@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from sys import getsizeof
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nomarr.store import libraries
 from nomarr.store.database import Transaction
 from nomarr.store.files import join_path
 
 Ids = NDArray[np.int64]
 
 CHUNK = 5_000  # values in one statement
+REMEMBERED = 24_000_000  # bytes of what queries found: some thirty answers at 100,000 files
+MOST_VALUES = 100  # that a remembered query may compare with
+CHANGED_BY_WORK = ("f.size", "f.needs_write", "f.written_hash")  # all else changes in scans alone
+T = TypeVar("T")
 NO_ALBUM, NO_ARTIST, VARIOUS = "[Unknown Album]", "[Unknown Artist]", "Various Artists"
 
 _UP_TO_DOT = "rtrim(f.name, replace(f.name, '.', ''))"  # "a.b.mp3" -> "a.b."
@@ -65,11 +73,42 @@ class ListedTrack:
     artist: str
 
 
-class FileQuery:
-    """Conditions on the files of the enabled libraries, or of one; missing files are never among them."""
+class Found:
+    """What queries found, for the next ones; the latest that fit into REMEMBERED bytes. Threads may share it."""
 
-    def __init__(self, tx: Transaction, library_id: int | None = None) -> None:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answers: dict[Hashable, tuple[int, Any]] = {}  # the least recently used first
+        self._bytes = 0
+
+    def recall(self, question: Hashable, answer: Callable[[], T], size_of: Callable[[T], int]) -> T:
+        with self._lock:
+            known = self._answers.pop(question, None)
+            if known is not None:
+                self._answers[question] = known
+                found: T = known[1]
+                return found
+        found = answer()
+        size = size_of(found)
+        with self._lock:
+            if question not in self._answers and size <= REMEMBERED:
+                self._answers[question] = (size, found)
+                self._bytes += size
+            while self._bytes > REMEMBERED:
+                self._bytes -= self._answers.pop(next(iter(self._answers)))[0]
+        return found
+
+
+class FileQuery:
+    """Conditions on the files of the enabled libraries, or of one; missing files are never among them.
+
+    Takes out of `found` what an equal query found in the same state of the libraries.
+    """
+
+    def __init__(self, tx: Transaction, library_id: int | None = None, found: Found | None = None) -> None:
         self._tx = tx
+        self._found = found
+        self._libraries = libraries.list_all(tx) if found is not None else []
         self._params: dict[str, Any] = {}
         self._within = (
             "f.missing_since IS NULL AND f.library_id IN (SELECT id FROM libraries WHERE is_enabled)"
@@ -128,9 +167,14 @@ class FileQuery:
         """The files that meet a condition."""
         return self._ids(f"SELECT f.id AS id FROM library_files AS f WHERE {condition}", params)
 
-    def unwritten(self) -> Ids:
-        """The files that do not hold our current tags."""
-        return self.ids("f.needs_write OR f.written_hash IS NULL")
+    def written(self) -> Ids:
+        """The files that hold tags of ours, perhaps not the current ones; read from an index alone."""
+        # The library only makes SQLite see that the calibrations' index has all of it.
+        return self.ids("f.library_id > 0 AND f.written_hash IS NOT NULL AND f.missing_since IS NULL")
+
+    def to_write(self) -> Ids:
+        """The files that do not hold our current tags yet, as far as they hold any; read from an index alone."""
+        return self.ids("f.needs_write")
 
     def ids_with_tag(self, tags: Sequence[str], operator: str = "isPresent", value: object = None) -> Ids:
         """The files that have one of the tags, with a value that satisfies the comparison; some perhaps twice."""
@@ -152,8 +196,12 @@ class FileQuery:
 
     def tag_values(self, tags: Sequence[str]) -> list[str]:
         """The distinct values of tags, over all libraries."""
-        (found,) = self._tx.columns("SELECT DISTINCT value FROM file_tags WHERE name IN :names", names=list(tags))
-        return found
+        sql = "SELECT DISTINCT value FROM file_tags WHERE name IN :names"
+
+        def values() -> list[str]:
+            return self._tx.columns(sql, names=list(tags))[0]
+
+        return self._recall((sql, *tags), values, lambda found: sum(map(getsizeof, found), getsizeof(found)))
 
     def artists(self, column: str) -> list[str]:
         """The distinct texts in artist or album_artist, over all libraries."""
@@ -238,8 +286,30 @@ class FileQuery:
     def _ids(self, sql: str, params: dict[str, Any]) -> Ids:
         """One text with all numbers: several times quicker than a row for each."""
         listed = "string_agg(CAST(id AS TEXT), ',')" if self._tx.is_postgresql else "group_concat(id)"
-        text = self._tx.scalar(f"SELECT {listed} FROM ({sql}) AS found", **self._used(sql), **params)
-        return np.fromstring(text or "", dtype=np.int64, sep=",")
+        given = {**self._used(sql), **params}
+
+        def ids() -> Ids:
+            text = self._tx.scalar(f"SELECT {listed} FROM ({sql}) AS found", **given)
+            found = np.fromstring(text or "", dtype=np.int64, sep=",")
+            found.flags.writeable = False
+            return found
+
+        if any(isinstance(value, list) and len(value) > MOST_VALUES for value in given.values()):
+            return ids()
+        return self._recall((sql, json.dumps(given)), ids, lambda found: found.nbytes)
+
+    def _recall(self, question: tuple[str, ...], answer: Callable[[], T], size_of: Callable[[T], int]) -> T:
+        # A running scan tells of its changes a little late.
+        if self._found is None or any(library.scan_owner is not None for library in self._libraries):
+            return answer()
+        worked = self._worked if any(column in question[0] for column in CHANGED_BY_WORK) else None
+        return self._found.recall((question, worked, *self._libraries), answer, size_of)
+
+    @cached_property
+    def _worked(self) -> int | None:
+        """When something was last done to a file."""
+        latest: int | None = self._tx.scalar("SELECT MAX(updated_at) FROM library_files")
+        return latest
 
 
 def _artist_column(column: str) -> str:

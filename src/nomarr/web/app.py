@@ -16,6 +16,7 @@ from nomarr.secretkey import SecretKey
 from nomarr.settings import Settings
 from nomarr.store.database import Database, Transaction
 from nomarr.store.matrix import ScoreMatrix
+from nomarr.store.playlists import Found
 from nomarr.web import (
     analytics,
     auth,
@@ -99,6 +100,7 @@ def create_app(
     app.state.models_check = ModelsCheck(settings.models, monotonic)
     app.state.matrix = ScoreMatrix()
     app.state.analytics = analytics.Memory()
+    app.state.found = Found()
     app.state.stream_tokens = events.Tokens()
     app.state.events = events.Events(Watch(db, settings, clock, app.state.models_check), app.state.secret_key)
     for router in ROUTERS:

@@ -134,7 +134,7 @@ class GenerateAnswer:
 
 
 @dataclass(frozen=True)
-class ApplyAnswer:
+class AppliedCalibration:
     """`queued` files are written again by the workers; the tags of `unchanged` ones stay the very same."""
 
     queued: int
@@ -227,7 +227,9 @@ def generate_histogram(
     responses=example({"queued": 18000, "unchanged": 432, "message": "Queued 18000 files for writing"})
     | problems(400, 401, 403, 404, 413, 503),
 )
-def apply(db: UseDatabase, settings: UseSettings, matrix: UseMatrix, body: ApplyRequest | None = None) -> ApplyAnswer:
+def apply(
+    db: UseDatabase, settings: UseSettings, matrix: UseMatrix, body: ApplyRequest | None = None
+) -> AppliedCalibration:
     """From stored scores: no audio is read. May be asked for again at any time."""
     applied = recalibration.apply(
         db,
@@ -236,7 +238,7 @@ def apply(db: UseDatabase, settings: UseSettings, matrix: UseMatrix, body: Apply
         blocks=lambda tx: matrix.refresh(tx).blocks,
     )
     files = "1 file" if applied.to_write == 1 else f"{applied.to_write} files"
-    return ApplyAnswer(applied.to_write, applied.unchanged, f"Queued {files} for writing")
+    return AppliedCalibration(applied.to_write, applied.unchanged, f"Queued {files} for writing")
 
 
 @router.get("/history", summary="Earlier calibrations", responses=example(HISTORY) | problems(400, 401, 403, 404, 503))

@@ -16,6 +16,7 @@ from nomarr.scan import scan_library
 from nomarr.settings import OLD_WRITE_MODES, Settings, WriteMode
 from nomarr.store import libraries
 from nomarr.store.libraries import Library, LibraryCounts, LibraryStats
+from nomarr.web.analytics import UseMemory
 from nomarr.web.answers import Done, example, problems, queued_message, utc
 from nomarr.web.auth import require_login
 from nomarr.web.context import UseClock, UseDatabase, UseSettings
@@ -120,9 +121,10 @@ def list_libraries(db: UseDatabase, clock: UseClock, enabled_only: bool = False)
 
 
 @router.get("/stats", summary="Numbers over the enabled libraries", responses=example(STATS) | problems(401, 503))
-def stats(db: UseDatabase) -> LibraryStats:
+def stats(db: UseDatabase, memory: UseMemory) -> LibraryStats:
     with db.read() as tx:
-        return libraries.stats(tx)
+        # Only scans change what is counted, and a scan leaves its mark with the library.
+        return memory.recall("library stats", tuple(libraries.list_all(tx)), lambda: libraries.stats(tx))
 
 
 @router.post(

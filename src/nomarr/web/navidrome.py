@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -14,9 +14,9 @@ from nomarr.errors import InvalidInput
 from nomarr.navidrome import nsp, tag_config
 from nomarr.navidrome.fields import Fields
 from nomarr.navidrome.nsp import Playlist
-from nomarr.navidrome.presets import presets
+from nomarr.navidrome.presets import Preset, presets
 from nomarr.navidrome.query import LONGEST, parse, to_text
-from nomarr.navidrome.selection import select
+from nomarr.navidrome.selection import count_each, select
 from nomarr.navidrome.sounds import Sounds, known_scores
 from nomarr.navidrome.tag_config import KnownTag, TagTable
 from nomarr.settings import Settings
@@ -24,6 +24,7 @@ from nomarr.store import calibrations, libraries
 from nomarr.store.database import Database
 from nomarr.store.matrix import ScoreMatrix
 from nomarr.store.playlists import FileQuery, ListedTrack
+from nomarr.web.analytics import UseMemory
 from nomarr.web.answers import example, problems
 from nomarr.web.auth import needs, require_login
 from nomarr.web.context import UseDatabase, UseSettings
@@ -138,6 +139,7 @@ class _Ground:
     fields: Fields
     sounds: Sounds
     files: FileQuery
+    state: Hashable  # equal as long as neither scores, calibrations nor libraries changed
 
 
 @router.get(
@@ -225,15 +227,17 @@ def generate_playlist(
     | problems(400, 401, 404, 503),
 )
 def list_presets(
-    request: Request, db: UseDatabase, settings: UseSettings, library_id: LibraryId = None
+    request: Request, db: UseDatabase, settings: UseSettings, memory: UseMemory, library_id: LibraryId = None
 ) -> list[PresetAnswer]:
+    chosen = presets(settings.namespace)
     with _ground(request, db, settings, library_id) as ground:
-        answers = []
-        for preset in presets(settings.namespace):
-            playlist = Playlist(parse(preset.query, ground.fields))
-            found = select(playlist, ground.fields, ground.files, ground.sounds, show=0)
-            answers.append(PresetAnswer(preset.name, preset.query, found.listed))
-    return answers
+        counts = memory.recall(("presets", library_id), (ground.state, *chosen), lambda: _counts(ground, chosen))
+    return [PresetAnswer(preset.name, preset.query, count) for preset, count in zip(chosen, counts, strict=True)]
+
+
+def _counts(ground: _Ground, chosen: Sequence[Preset]) -> list[int]:
+    rules = [parse(preset.query, ground.fields) for preset in chosen]
+    return count_each(rules, ground.fields, ground.files, ground.sounds)
 
 
 @contextmanager
@@ -242,5 +246,10 @@ def _ground(request: Request, db: Database, settings: Settings, library_id: int 
     with db.read() as tx:
         chosen = libraries.list_all(tx, enabled_only=True) if library_id is None else [libraries.get(tx, library_id)]
         snapshot = matrix.refresh(tx)
-        sounds = Sounds(snapshot, calibrations.current(tx).of, library_ids={library.id for library in chosen})
-        yield _Ground(Fields(settings.namespace, known_scores(snapshot)), sounds, FileQuery(tx, library_id))
+        current = calibrations.current(tx)
+        yield _Ground(
+            fields=Fields(settings.namespace, known_scores(snapshot)),
+            sounds=Sounds(snapshot, current.of, library_ids={library.id for library in chosen}),
+            files=FileQuery(tx, library_id, request.app.state.found),
+            state=(snapshot.version, *chosen, *(current.of(library.id).label for library in chosen)),
+        )
