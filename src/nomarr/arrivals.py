@@ -184,7 +184,7 @@ class Arrivals:
         """Ends a quarrel with a program that keeps taking our tags out: the next try comes a day after the last."""
         written = journal.writes_since(tx, file_id, since=self.now() - DAY_MS)
         if len(written) >= MOST_WRITES_A_DAY:
-            queue.put_off_write(tx, file_id, until=written[-1] + DAY_MS, reason=QUARREL)
+            queue.put_off_write(tx, file_id, until=written[-1] + DAY_MS, reason=QUARREL, now=self.now())
 
     def _force(self, tx: Transaction, file_id: int) -> None:
         if self.force:

@@ -92,17 +92,18 @@ def bring_back_tags(tx: Transaction, ids: Sequence[int], *, now: int) -> int:
     )
 
 
-def put_off_write(tx: Transaction, file_id: int, *, until: int, reason: str) -> None:
+def put_off_write(tx: Transaction, file_id: int, *, until: int, reason: str, now: int) -> None:
     """Have the file's results written, but not before a moment that is still to come."""
     tx.run(
         """
         UPDATE library_files
-           SET needs_write = TRUE, not_before = :until, write_error = :reason, write_failures = 1
+           SET needs_write = TRUE, not_before = :until, write_error = :reason, write_failures = 1, updated_at = :now
          WHERE id = :id
         """,
         id=file_id,
         until=until,
         reason=reason,
+        now=now,
     )
 
 
