@@ -247,11 +247,8 @@ class _TrackGraph:
         edges = [
             self.op("Slice", [e, self.ints(0), self.ints(3), self.ints(2)], f"edge{i}_cut") for i, e in enumerate(edges)
         ]
-        self.nodes.append(
-            helper.make_node("Split", [self._joined(edges, "edge")], ["edge_head", "edge_tail"], axis=0, num_outputs=2)
-            if OPSET >= 18
-            else helper.make_node("Split", [self._joined(edges, "edge")], ["edge_head", "edge_tail"], axis=0)
-        )
+        joined = self._joined(edges, "edge")
+        self.nodes.append(helper.make_node("Split", [joined], ["edge_head", "edge_tail"], axis=0))
         return self.op("Concat", ["edge_head", inner, "edge_tail"], "timbral", axis=2)
 
     def _temporal(self, patches: str) -> str:
