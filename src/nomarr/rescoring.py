@@ -6,7 +6,7 @@ twenty, which is good enough to use at once; listening again, behind all new mus
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -14,18 +14,21 @@ from nomarr.inference.catalog import Pack, Suite
 from nomarr.inference.scoring import HeadRunner, Heard, pooled, spread
 from nomarr.scores import Embedding, PackScores
 from nomarr.store import runs, scores
+from nomarr.store.claims import Scope
 from nomarr.store.database import Database
 
 BATCH = 200  # files a transaction
 
 
-def score_new_heads(db: Database, suite: Suite, *, progress: Callable[[int], None] = lambda _: None) -> int:
-    """Scores every file that lacks a pack of head models whose backbone's embedding is stored; says how many."""
+def score_new_heads(
+    db: Database, suite: Suite, scopes: Sequence[Scope] = (), *, progress: Callable[[int], None] = lambda _: None
+) -> int:
+    """Scores every file in scope that lacks a pack of head models whose backbone's embedding is stored; how many."""
     runners = [HeadRunner(pack) for pack in suite.packs if pack.models]
     done = after = 0
     while runners:
         with db.read() as tx:
-            page = runs.heard_by_others(tx, suite.fingerprint, after=after, limit=BATCH)
+            page = runs.heard_by_others(tx, suite.fingerprint, scopes, after=after, limit=BATCH)
             wanted = [(file_id, scores.load(tx, file_id)) for file_id in page]
             found = [
                 (file_id, made)

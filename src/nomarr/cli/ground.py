@@ -44,7 +44,8 @@ def ready_models(settings: Settings, console: Console) -> Suite:
 
 def renew(db: Database, suite: Suite, scopes: Sequence[Scope] = ()) -> None:
     """Brings results of other models up to date: new heads at once where possible, all by listening again."""
-    score_new_heads(db, suite)
+    # In scope alone: the rest is not marked below, so each run would go through it once more.
+    score_new_heads(db, suite, scopes)
     with db.write() as tx:
         runs.renew_suite(tx, suite.fingerprint, scopes, now=tx.now_ms())
 

@@ -118,19 +118,24 @@ def _scan(db: Database, targets: list[Target], settings: Settings, *, force: boo
     """Scans every target, narrows its scope to what was asked for; -> how many files had to be skipped."""
     skipped = 0
     for number, target in enumerate(targets):
-        with console.status(f"Looking through {printable(target.path)}"):
-            result = scan_library(
-                db,
-                target.library,
-                paths=[target.path],
-                force=force,
-                ignore_patterns=settings.library_ignore_patterns,
-                namespace=settings.namespace,
-            )
-        _show_scan(target.path, result)
+        result = _look_through(db, target, settings, force=force)
         skipped += result.skipped_count
         targets[number] = Target(target.path, target.library, _scope(db, target))
     return skipped
+
+
+def _look_through(db: Database, target: Target, settings: Settings, *, force: bool) -> ScanResult:
+    with console.status(f"Looking through {printable(target.path)}"):
+        result = scan_library(
+            db,
+            target.library,
+            paths=[target.path],
+            force=force,
+            ignore_patterns=settings.library_ignore_patterns,
+            namespace=settings.namespace,
+        )
+    _show_scan(target.path, result)
+    return result
 
 
 def _scope(db: Database, target: Target) -> Scope:
@@ -309,19 +314,7 @@ def run_scan(paths: Sequence[Path], *, force: bool) -> int:
             targets = [Target(Path(one.root_path), one, Scope(one.id)) for one in enabled]
         if not targets:
             raise InvalidInput("there is no library yet; name a folder, or run: nomarr tag PATH")
-        skipped = 0
-        for target in targets:
-            whole = os.path.realpath(target.library.root_path) == os.path.realpath(target.path)
-            result = scan_library(
-                db,
-                target.library,
-                paths=None if whole else [target.path],
-                force=force,
-                ignore_patterns=settings.library_ignore_patterns,
-                namespace=settings.namespace,
-            )
-            _show_scan(target.path, result)
-            skipped += result.skipped_count
+        skipped = sum(_look_through(db, target, settings, force=force).skipped_count for target in targets)
     return 1 if skipped else 0
 
 

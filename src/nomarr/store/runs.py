@@ -12,6 +12,10 @@ from nomarr.store.database import Transaction
 from nomarr.store.files import FROM, join_path
 
 LOW_PRIORITY = -10  # behind everything new
+RESULT = """
+               f.id AS file_id, l.root_path, f.folder, f.name, f.artist, f.title, f.analyzed_at, f.written_at,
+               COALESCE(f.error, f.write_error) AS error, f.updated_at
+"""
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,7 @@ def results(tx: Transaction, scopes: Sequence[Scope], *, since: int, limit: int 
     condition, params = any_of(scopes)
     rows = tx.all(
         f"""
-        SELECT f.id AS file_id, l.root_path, f.folder, f.name, f.artist, f.title, f.analyzed_at, f.written_at,
-               COALESCE(f.error, f.write_error) AS error, f.updated_at
+        SELECT {RESULT}
           {FROM}
          WHERE {condition}
            AND f.updated_at >= :since
@@ -109,8 +112,7 @@ def troubled(tx: Transaction, scopes: Sequence[Scope], *, limit: int) -> tuple[i
     count = tx.scalar(f"SELECT COUNT(*) {FROM} {where}", **params)
     rows = tx.all(
         f"""
-        SELECT f.id AS file_id, l.root_path, f.folder, f.name, f.artist, f.title, f.analyzed_at, f.written_at,
-               COALESCE(f.error, f.write_error) AS error, f.updated_at
+        SELECT {RESULT}
           {FROM} {where}
          ORDER BY f.folder, f.name
          LIMIT :limit
@@ -126,8 +128,7 @@ def analysed(tx: Transaction, scopes: Sequence[Scope], *, after: int = 0, limit:
     condition, params = any_of(scopes)
     rows = tx.all(
         f"""
-        SELECT f.id AS file_id, l.root_path, f.folder, f.name, f.artist, f.title, f.analyzed_at, f.written_at,
-               f.error, f.updated_at
+        SELECT {RESULT}
           {FROM}
          WHERE {condition}
            AND f.id > :after
@@ -167,20 +168,23 @@ def renew_suite(tx: Transaction, suite: str, scopes: Sequence[Scope] = (), *, no
     )
 
 
-def heard_by_others(tx: Transaction, suite: str, *, after: int, limit: int) -> list[int]:
-    """Files whose current analysis comes from other models, by id, a page after `after`."""
+def heard_by_others(tx: Transaction, suite: str, scopes: Sequence[Scope] = (), *, after: int, limit: int) -> list[int]:
+    """Files in scope whose current analysis comes from other models, by id, a page after `after`."""
+    condition, params = any_of(scopes)
     rows = tx.all(
-        """
-        SELECT id
-          FROM library_files
-         WHERE id > :after
-           AND suite <> :suite AND NOT needs_tagging AND missing_since IS NULL
-         ORDER BY id
+        f"""
+        SELECT f.id
+          {FROM}
+         WHERE {condition}
+           AND f.id > :after
+           AND f.suite <> :suite AND NOT f.needs_tagging AND f.missing_since IS NULL
+         ORDER BY f.id
          LIMIT :limit
         """,
         suite=suite,
         after=after,
         limit=limit,
+        **params,
     )
     return [row["id"] for row in rows]
 
@@ -246,7 +250,9 @@ def _change(
         f"""
         UPDATE library_files
            SET {assignments}, updated_at = :now
-         WHERE id IN (SELECT f.id {FROM} WHERE {chosen} AND f.missing_since IS NULL AND f.lease_until IS NULL)
+         WHERE id IN (SELECT f.id {FROM}
+                       WHERE {chosen} AND f.missing_since IS NULL
+                         AND (f.lease_until IS NULL OR f.lease_until < :now))
            AND {condition}
         """,
         now=now,
