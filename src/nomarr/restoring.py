@@ -14,11 +14,13 @@ from nomarr.errors import FileProblem, NotFound, TagsNotSupported, UnreadableAud
 from nomarr.moods.tags import tags_hash
 from nomarr.settings import Settings
 from nomarr.store import files, journal, runs
+from nomarr.store import tags as file_tags
 from nomarr.store.claims import Scope
 from nomarr.store.database import Database, Transaction
 from nomarr.store.journal import Entry
-from nomarr.tagfiles.audiofile import Fields, Written, read_tags, write_tags
+from nomarr.tagfiles.audiofile import Written, read_tags, write_tags
 from nomarr.tagfiles.containers import reason
+from nomarr.tagfiles.families import Fields
 
 IN_HAND = "a worker has it in hand at this moment; try again when it is done"
 
@@ -57,11 +59,12 @@ class Restorer:
         if standing.id != entry.id:
             return Outcome(path, "refused", f"its tags were changed again since, by {standing.batch}")
         try:
-            now_in_file = tags_hash(read_tags(path, namespace=self.settings.namespace))
-            if entry.size is None and now_in_file == tags_hash(entry.before):
+            now_in_file = read_tags(self.settings.here(path), namespace=self.settings.namespace)
+            before = {name: tuple(values) for name, values in entry.before.items()}
+            if entry.size is None and now_in_file == before:
                 self._mark(entry)
                 return Outcome(path, "unchanged", "Nomarr was stopped before it wrote anything")
-            why = None if even_if_changed else _changed(path, now_in_file, entry, newest)
+            why = None if even_if_changed else _changed(self.settings.here(path), tags_hash(now_in_file), entry, newest)
             if why is not None:
                 return Outcome(path, "refused", why)
             written = self._put(entry.file_id, path, entry.before, "undo", undone=entry)
@@ -102,7 +105,7 @@ class Restorer:
                     return None
         try:
             written = write_tags(
-                path,
+                self.settings.here(path),
                 tags,
                 namespace=self.settings.namespace,
                 mtime_policy=self.settings.mtime_policy,
@@ -151,6 +154,7 @@ class Restorer:
             journal.drop(tx, announced)
             if file_id is not None:
                 runs.forget_write(tx, file_id, size=written.size, mtime_ns=written.mtime_ns, now=now)
+                file_tags.note_standard(tx, file_id, before=written.before, after=written.after)
             if undone is not None:
                 journal.mark_undone(tx, undone.id, now=now)
 

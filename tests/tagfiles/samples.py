@@ -6,6 +6,7 @@ import base64
 import struct
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import mutagen
 from mutagen.apev2 import APEv2
@@ -57,8 +58,8 @@ CONTAINER = {
 }
 
 
-def make_noise(path: Path, arguments: list[str], seed: int) -> None:
-    source = f"anoisesrc=d=1:c=pink:r=44100:a=0.3:seed={seed}"
+def make_noise(path: Path, arguments: list[str], seed: int, seconds: float = 1) -> None:
+    source = f"anoisesrc=d={seconds}:c=pink:r=44100:a=0.3:seed={seed}"
     command = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, "-ac", "2", *arguments, str(path)]
     subprocess.run(command, check=True)
 
@@ -186,10 +187,10 @@ def _dress_asf(path: Path) -> None:
     audio.save()
 
 
-def _append_id3v1(path: Path) -> None:
+def _append_id3v1(path: Path, genre: bytes = b"\x08") -> None:
     tag = b"TAG" + b"Only in ID3v1".ljust(30, b"\0") + b"Somebody".ljust(30, b"\0") + bytes(30) + b"1987" + bytes(30)
     with path.open("ab") as file:
-        file.write(tag + b"\x08")
+        file.write(tag + genre)
 
 
 def _dress(path: Path, name: str) -> None:
@@ -214,17 +215,44 @@ def _dress(path: Path, name: str) -> None:
         _append_id3v1(path)
 
 
-def make_all(folder: Path) -> dict[str, Path]:
+def make_all(folder: Path, seconds: float = 1) -> dict[str, Path]:
     made = {}
     for name, (ending, arguments) in ENCODED.items():
         made[name] = folder / f"{name}.{ending}"
-        make_noise(made[name], arguments, seed=7)
+        make_noise(made[name], arguments, seed=7, seconds=seconds)
     for name, content in zip(HAND_MADE, (_dsf(), _dff(), _ape(), _mpc()), strict=True):
         made[name] = folder / f"{name}.{name}"
         made[name].write_bytes(content)
     for name, path in made.items():
         _dress(path, name)
     return made
+
+
+def drop_standard(path: Path, name: str) -> None:
+    """Takes MOOD and GENRE of other programs out of every tag of the file."""
+    if name == "mp3_bare":
+        return
+    has_id3v1 = path.read_bytes()[-128:].startswith(b"TAG")
+    if has_id3v1:
+        path.write_bytes(path.read_bytes()[:-128])
+    if name == "mp3_ape":
+        _drop(APEv2(path), path)
+    if name in ("mp3_v23", "mp3_id3v1", "wav"):
+        _drop((WAVE if name == "wav" else ID3)(path, translate=False), path, v2_version=3, v23_sep=None)
+    elif name == "flac_id3":
+        _drop(ID3(path), path)
+        _drop(FLAC(path), path)
+    else:
+        _drop(mutagen.File(path), path)
+    if has_id3v1:
+        _append_id3v1(path, genre=b"\xff")
+
+
+def _drop(audio: Any, path: Path, **options: Any) -> None:
+    for key in list(audio.keys()):
+        if key.upper().rpartition(":")[2].removeprefix("WM/") in ("MOOD", "GENRE", "TMOO", "TCON", "©GEN"):
+            del audio[key]
+    audio.save(path, **options)
 
 
 def outside_view(path: Path) -> dict[str, str]:

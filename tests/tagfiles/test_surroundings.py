@@ -10,7 +10,7 @@ import pytest
 from mutagen.mp4 import MP4
 
 from nomarr.errors import WriteFailed
-from nomarr.tagfiles import audiofile, mp4
+from nomarr.tagfiles import mp4
 from nomarr.tagfiles.audiofile import read_tags, remove_tags, write_tags
 from nomarr.tagfiles.payload import audio_hash, top_level_boxes
 from nomarr.tagfiles.surroundings import surroundings
@@ -120,14 +120,14 @@ def test_a_sample_table_that_points_beside_its_samples_is_never_written(copy_of,
     before = path.read_bytes()
     rewrite = mp4.rewrite
 
-    def careless(audio, prefix, wanted, file, kind):
-        rewrite(audio, prefix, wanted, file, kind)
+    def careless(audio, prefix, wanted, standard, file, kind):
+        rewrite(audio, prefix, wanted, standard, file, kind)
         file.seek(0)
         table = file.read().index(b"stco") + 12
         file.seek(table)
         file.write(struct.pack(">I", 7))
 
-    monkeypatch.setattr(audiofile._FAMILIES["m4a"], "rewrite", careless)
+    monkeypatch.setattr(mp4, "rewrite", careless)
     with pytest.raises(WriteFailed, match="would be lost or changed"):
         write_tags(path, TAGS)
     assert path.read_bytes() == before

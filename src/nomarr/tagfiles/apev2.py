@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from mutagen import MutagenError
@@ -12,11 +12,13 @@ from mutagen.musepack import Musepack
 from mutagen.wavpack import WavPack
 
 from nomarr.tagfiles.containers import sniff
+from nomarr.tagfiles.standard import NAMES, in_id3v1
 from nomarr.tagfiles.trailers import id3v1, id3v1_set_aside
 
 Audio = Any  # mutagen's objects carry no useful types
 
 _CLASSES: dict[str, Callable[..., Audio]] = {"wv": WavPack, "ape": MonkeysAudio, "mpc": Musepack}
+_KEYS = {"DATE": "Year", "TRACKNUMBER": "Track"}
 
 
 def load(file: BinaryIO, kind: str) -> Audio:
@@ -35,13 +37,46 @@ def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def rewrite(audio: Audio, prefix: str, wanted: Mapping[str, Sequence[str]], file: BinaryIO, _kind: str) -> None:
+def standard(audio: Audio) -> dict[str, tuple[str, ...]]:
+    """What stands in the standard fields."""
+    tags = audio.tags or {}
+    items = {name: item for key, item in tags.items() if (name := _standard_name(key)) is not None}
+    found = {name: tuple(filter(None, item)) if item.kind == TEXT else (str(item),) for name, item in items.items()}
+    return {name: values for name, values in found.items() if values}
+
+
+def elsewhere(_audio: Audio, file: BinaryIO, _kind: str) -> dict[str, tuple[str, ...]]:
+    """Standard fields that stand where we do not write, but players may look."""
+    return in_id3v1(file)
+
+
+def hidden_by_ours(_file: BinaryIO, _kind: str) -> str | None:
+    """Nothing richer than APEv2 can stand beside it."""
+    return None
+
+
+def has_others(audio: Audio, prefix: str, standard: Collection[str]) -> bool:
+    """Whether the tag holds anything but our own fields and these standard ones."""
+    return any(not k.lower().startswith(prefix) and _standard_name(k) not in standard for k in audio.tags or ())
+
+
+def rewrite(
+    audio: Audio,
+    prefix: str,
+    wanted: Mapping[str, Sequence[str]],
+    standard: Mapping[str, Sequence[str]],
+    file: BinaryIO,
+    _kind: str,
+) -> None:
     if audio.tags is None:
         audio.add_tags()
-    for key in _our_keys(audio, prefix):
+    for key in [key for key in audio.tags if key.lower().startswith(prefix) or _standard_name(key) in standard]:
         del audio.tags[key]
     for name, values in wanted.items():
         audio.tags[prefix + name] = list(values)
+    for name, values in standard.items():
+        if values:
+            audio.tags[_KEYS.get(name, name.capitalize())] = list(values)
     with id3v1_set_aside(file):
         file.seek(0)
         if audio.tags:
@@ -50,12 +85,12 @@ def rewrite(audio: Audio, prefix: str, wanted: Mapping[str, Sequence[str]], file
             audio.tags.delete(file)
 
 
-def foreign(audio: Audio, prefix: str, file: BinaryIO) -> object:
-    """Every item that is not ours, comparable, and the ID3v1 tag behind them."""
+def foreign(audio: Audio, prefix: str, file: BinaryIO, standard: Collection[str]) -> object:
+    """Every item but ours and these standard fields, comparable, and the ID3v1 tag behind them."""
     ours = set(_our_keys(audio, prefix))
     tags = audio.tags or {}
-    others = sorted((key, item.kind, item.value) for key, item in tags.items() if key not in ours)
-    return others, id3v1(file)
+    others = {key: item for key, item in tags.items() if key not in ours and _standard_name(key) not in standard}
+    return sorted((key, item.kind, item.value) for key, item in others.items()), id3v1(file)
 
 
 def texts(audio: Audio) -> Iterator[tuple[str, list[str]]]:
@@ -89,6 +124,11 @@ def _refuse_endless_packets(file: BinaryIO) -> None:
         if length < used:
             raise MutagenError("a packet without length")
         position += length
+
+
+def _standard_name(key: str) -> str | None:
+    name = next((name for name, own in _KEYS.items() if own.upper() == key.upper()), key.upper())
+    return name if name in NAMES else None
 
 
 def _our_keys(audio: Audio, prefix: str) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from mutagen.asf import ASF, BYTEARRAY, GUID
+
+from nomarr.tagfiles.standard import FILLED
 
 Audio = Any  # mutagen's objects carry no useful types
 
@@ -38,16 +40,53 @@ def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def rewrite(audio: Audio, prefix: str, wanted: Mapping[str, Sequence[str]], file: BinaryIO, _kind: str) -> None:
-    audio.tags[:] = [(key, item) for key, item in _attributes(audio) if not key.lower().startswith(prefix)]
+def standard(audio: Audio) -> dict[str, tuple[str, ...]]:
+    """What stands in MOOD and GENRE."""
+    found: dict[str, tuple[str, ...]] = {}
+    for key, attribute in _attributes(audio):
+        name, text = _standard_name(key), str(attribute.value)
+        if name is not None and text:
+            found[name] = (*found.get(name, ()), text)
+    return found
+
+
+def elsewhere(_audio: Audio, _file: BinaryIO, _kind: str) -> dict[str, tuple[str, ...]]:
+    return {}
+
+
+def hidden_by_ours(_file: BinaryIO, _kind: str) -> str | None:
+    return None
+
+
+def has_others(_audio: Audio, _prefix: str, _standard: Collection[str]) -> bool:
+    """There is but one tag, and nothing to be carried into it."""
+    return True
+
+
+def rewrite(
+    audio: Audio,
+    prefix: str,
+    wanted: Mapping[str, Sequence[str]],
+    standard: Mapping[str, Sequence[str]],
+    file: BinaryIO,
+    _kind: str,
+) -> None:
+    audio.tags[:] = [
+        (key, item)
+        for key, item in _attributes(audio)
+        if not key.lower().startswith(prefix) and _standard_name(key) not in standard
+    ]
     for name, values in wanted.items():
         audio.tags[prefix + name] = list(values)
+    for name, values in standard.items():
+        if values:
+            audio.tags[f"WM/{name.capitalize()}"] = list(values)
     file.seek(0)
     audio.save(file)
 
 
-def foreign(audio: Audio, prefix: str, _file: BinaryIO) -> object:
-    """Every attribute that is not ours, comparable.
+def foreign(audio: Audio, prefix: str, _file: BinaryIO, standard: Collection[str]) -> object:
+    """Every attribute but ours and these standard fields, comparable.
 
     Their order among each other may change, and a second value of a field may move into the metadata library,
     which notes language and stream 0 where the first object noted none.
@@ -55,7 +94,7 @@ def foreign(audio: Audio, prefix: str, _file: BinaryIO) -> object:
     return sorted(
         (key, item.TYPE, item.language or 0, item.stream or 0, repr(item.value))
         for key, item in _attributes(audio)
-        if not key.lower().startswith(prefix)
+        if not key.lower().startswith(prefix) and _standard_name(key) not in standard
     )
 
 
@@ -63,6 +102,11 @@ def texts(audio: Audio) -> Iterator[tuple[str, list[str]]]:
     for key, item in _attributes(audio):
         if item.TYPE not in (BYTEARRAY, GUID):
             yield _NAMES.get(key, key.removeprefix("WM/")), [str(item.value)]
+
+
+def _standard_name(key: str) -> str | None:
+    name = key.upper().removeprefix("WM/")
+    return name if name in FILLED else None
 
 
 def _attributes(audio: Audio) -> list[tuple[str, Any]]:

@@ -3,69 +3,38 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import re
-import struct
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple
 
-from mutagen import MutagenError
 from mutagen.aac import AAC
 from mutagen.mp3 import MPEGInfo
 
-from nomarr.errors import FileChanged, FileProblem, InvalidInput, TagsNotSupported, UnreadableAudio, WriteFailed
-from nomarr.tagfiles import apev2, asf, id3, mp4, safewrite, vorbis
+from nomarr.errors import FileChanged, FileProblem, InvalidInput, TagsNotSupported, WriteFailed
+from nomarr.tagfiles import id3, safewrite, standard
 from nomarr.tagfiles.attributes import MtimePolicy
 from nomarr.tagfiles.containers import AnyPath, reading, sniff
 from nomarr.tagfiles.facts import FileFacts, make_facts
-from nomarr.tagfiles.payload import top_level_boxes
+from nomarr.tagfiles.families import (
+    DAMAGE,
+    FAMILIES,
+    Audio,
+    Family,
+    Fields,
+    Tags,
+    damage_explained,
+    is_fragmented,
+    load,
+)
 from nomarr.tagfiles.safewrite import DiskProblem, HardLinkPolicy
 from nomarr.tagfiles.surroundings import surroundings
 
-Tags = Mapping[str, Sequence[str]]
-Fields = dict[str, tuple[str, ...]]
-Audio = Any  # mutagen's objects carry no useful types
-
-
-class Family(Protocol):
-    """How one family of formats stores fields; `prefix` is the namespace with its colon."""
-
-    def load(self, file: BinaryIO, kind: str, /) -> Audio: ...
-    def fields(self, audio: Audio, prefix: str, /) -> Fields: ...
-    def rewrite(self, audio: Audio, prefix: str, wanted: Tags, file: BinaryIO, kind: str, /) -> None: ...
-    def foreign(self, audio: Audio, prefix: str, file: BinaryIO, /) -> object: ...
-    def texts(self, audio: Audio, /) -> Iterator[tuple[str, list[str]]]: ...
-
-
-_FAMILIES: dict[str, Family] = {
-    **dict.fromkeys(("mp3", "wav", "aiff", "dsf", "dff", "tta"), id3),
-    **dict.fromkeys(("flac", "ogg", "opus", "speex", "oggflac"), vorbis),
-    **dict.fromkeys(("wv", "ape", "mpc"), apev2),
-    "m4a": mp4,
-    "wma": asf,
-}
 _NAME = re.compile(r"[a-z0-9_-]+")
 _ATTEMPTS = 3
 _PAUSE_S = 0.05
-# mutagen's parsers answer damaged bytes with any of these.
-_DAMAGE = (
-    MutagenError,
-    struct.error,
-    ValueError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    TypeError,
-    AssertionError,
-    EOFError,
-    MemoryError,
-    RecursionError,
-    NotImplementedError,
-)
 _mpeg_info: Callable[..., Any] = MPEGInfo
 _aac: Callable[..., Any] = AAC
 
@@ -104,14 +73,15 @@ class Written:
 
 
 def read_tags(path: AnyPath, *, namespace: str = "nom") -> Fields:
-    """Nomarr's fields in the file, by lower-case name without the namespace."""
-    return _state(path, _prefix(namespace))[0]
+    """Nomarr's fields in the file, by lower-case name without the namespace; MOOD and GENRE where they are ours."""
+    return _state(path, _prefix(namespace)).ours
 
 
 def plan_write(path: AnyPath, tags: Tags, *, namespace: str = "nom") -> Change:
     """What `write_tags` would change. Afterwards our fields are exactly `tags`; empty values do not count."""
-    prefix, after = _prefix(namespace), _wanted(tags)
-    return Change(path, _state(path, prefix)[0], after)
+    prefix, wanted = _prefix(namespace), _wanted(tags)
+    state = _state(path, prefix, wanted)
+    return Change(path, state.ours, state.after)
 
 
 def write_tags(
@@ -125,20 +95,21 @@ def write_tags(
 ) -> Written:
     """Makes our fields in the file exactly `tags`, in one step that a crash cannot split.
 
-    A file that holds them already is not touched. The audio, every field of other programs, pictures, mode,
-    owner and extended attributes stay; the copy is checked for all of that before it replaces the file.
+    MOOD and GENRE, in capitals, are the standard fields: they are written only where the file has none, or has what
+    we put there. A file that holds everything already is not touched. The audio, every field of other programs,
+    pictures, mode, owner and extended attributes stay; the copy is checked for all of that before it replaces the file.
     `about_to_write` is told our fields as they were, once nothing but the replacing is left to do.
     """
-    prefix, after = _prefix(namespace), _wanted(tags)
+    prefix, wanted = _prefix(namespace), _wanted(tags)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            before, size, mtime_ns = _state(path, prefix)
-            if before == after:
-                return Written(path, False, before, after, size, mtime_ns, None)
+            state = _state(path, prefix, wanted)
+            if state.ours == state.after:
+                return Written(path, False, state.ours, state.after, state.size, state.mtime_ns, None)
             done = _rewrite(
                 path,
                 prefix,
-                after,
+                wanted,
                 mtime_policy=mtime_policy,
                 hardlink_policy=hardlink_policy,
                 about_to_write=about_to_write,
@@ -148,7 +119,7 @@ def write_tags(
                 raise
             time.sleep(_PAUSE_S * attempt)
         else:
-            return Written(path, True, done.before, after, done.size, done.mtime_ns, done.audio_hash, done.notes)
+            return Written(path, True, done.before, done.after, done.size, done.mtime_ns, done.audio_hash, done.notes)
     raise AssertionError("unreachable")
 
 
@@ -160,7 +131,7 @@ def remove_tags(
     hardlink_policy: HardLinkPolicy = "break",
     about_to_write: Callable[[Fields], None] = lambda _: None,
 ) -> Written:
-    """Takes every field of ours out of the file and leaves all others."""
+    """Takes every field of ours out of the file, also of the standard ones, and leaves all others."""
     return write_tags(
         path,
         {},
@@ -175,7 +146,7 @@ def can_write(path: AnyPath) -> bool:
     """Whether the file's content is of a kind that can carry our fields; its name does not matter."""
     with reading(path) as file:
         kind = sniff(file).kind
-        return kind in _FAMILIES and not _is_fragmented(file, kind)
+        return kind in FAMILIES and not is_fragmented(file, kind)
 
 
 def describe(path: AnyPath, *, namespace: str = "nom") -> FileFacts:
@@ -185,9 +156,9 @@ def describe(path: AnyPath, *, namespace: str = "nom") -> FileFacts:
         kind = sniff(file).kind
         if kind == "aac":
             return _facts_without_tags(file, "aac", _aac)
-        if kind not in _FAMILIES:
+        if kind not in FAMILIES:
             return FileFacts("")
-        family = _FAMILIES[kind]
+        family = FAMILIES[kind]
         container = "ogg" if kind == "oggflac" else kind
         try:
             file.seek(0)
@@ -195,8 +166,10 @@ def describe(path: AnyPath, *, namespace: str = "nom") -> FileFacts:
             texts = list(family.texts(audio))
             if not texts and kind in id3.AT_FRONT:
                 texts = list(id3.older_texts(file))
+            elif not texts:
+                texts = [(name.lower(), list(v)) for name, v in family.elsewhere(audio, file, kind).items()]
             return make_facts(container, _duration(audio.info), texts, family.fields(audio, prefix), prefix=prefix)
-        except _DAMAGE:
+        except DAMAGE:
             if kind == "mp3":
                 return _facts_without_tags(file, "mp3", lambda file: _Sound(_mpeg_info(file)))
             return FileFacts(container)
@@ -215,7 +188,7 @@ def _facts_without_tags(file: BinaryIO, container: str, load: Callable[..., Any]
     try:
         file.seek(0)
         return FileFacts(container, _duration(load(file).info))
-    except _DAMAGE:
+    except DAMAGE:
         return FileFacts("")
 
 
@@ -232,7 +205,7 @@ def _prefix(namespace: str) -> str:
 
 def _wanted(tags: Tags) -> Fields:
     for name, values in tags.items():
-        if not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name) and name not in standard.NAMES:
             raise InvalidInput(f"tag name {name!r}: only a-z, 0-9, _ and - are allowed")
         if isinstance(values, str):
             raise InvalidInput(f"tag {name}: a list of values is needed, not one text")
@@ -240,64 +213,80 @@ def _wanted(tags: Tags) -> Fields:
             if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
                 raise InvalidInput(f"tag {name}: {value!r} holds characters that no file can store")
     cleaned = {name: tuple(value for value in values if value) for name, values in tags.items()}
-    return {name: values for name, values in cleaned.items() if values}
+    return standard.with_notes({name: values for name, values in cleaned.items() if values})
 
 
-def _state(path: AnyPath, prefix: str) -> tuple[Fields, int, int]:
-    """Our fields in the file as it is now, with its size and time."""
-    with reading(path) as file, _damage_explained(path):
-        _, family, audio = _load(path, file)
+class Opened(NamedTuple):
+    """A file with what was made of it."""
+
+    file: BinaryIO
+    kind: str
+    family: Family
+    audio: Audio
+
+
+@dataclass(frozen=True)
+class _State:
+    """Our fields in the file as it is now, what they would be after a write, and its size and time."""
+
+    ours: Fields
+    after: Fields
+    size: int
+    mtime_ns: int
+
+
+def _state(path: AnyPath, prefix: str, wanted: Fields | None = None) -> _State:
+    with reading(path) as file, damage_explained(path):
+        opened = Opened(file, *load(path, file))
+        ours = _ours(opened, prefix)
+        after = _after(opened, prefix, wanted or {}, ours, path)
         state = os.fstat(file.fileno())
-        return family.fields(audio, prefix), state.st_size, state.st_mtime_ns
+        return _State(ours, after, state.st_size, state.st_mtime_ns)
 
 
-def _load(path: AnyPath, file: BinaryIO) -> tuple[str, Family, Audio]:
-    if not file.seek(0, 2):
-        raise UnreadableAudio(path, "the file is empty")
-    kind = sniff(file).kind
-    if kind not in _FAMILIES:
-        raise TagsNotSupported(path, "Nomarr does not write tags into this kind of file")
-    if _is_fragmented(file, kind):
-        raise TagsNotSupported(path, "Nomarr does not write tags into fragmented MP4 files")
-    file.seek(0)
-    return kind, _FAMILIES[kind], _FAMILIES[kind].load(file, kind)
+def _ours(opened: Opened, prefix: str) -> Fields:
+    """Our own fields, and of the standard ones those that hold what we put there."""
+    file, kind, family, audio = opened
+    there, own = family.standard(audio), family.fields(audio, prefix)
+    ours = {**own, **standard.still_ours(own, there)}
+    if standard.CARRIED in own:
+        old = family.elsewhere(audio, file, kind)
+        same = {name: there[name] for name in own[standard.CARRIED] if name in there and there[name] == old.get(name)}
+        if not family.has_others(audio, prefix, {*ours, *same}):  # else the tag is somebody's by now, and they as well
+            ours.update(same)
+    return ours
 
 
-@contextmanager
-def _damage_explained(path: AnyPath) -> Iterator[None]:
-    """Says what is wrong with a file that mutagen cannot work with, and lets a disk's errors through."""
-    try:
-        yield
-    except _DAMAGE as error:
-        for cause in _causes(error):
-            # EINVAL is a seek to where damaged bytes point, not the disk's fault.
-            if isinstance(cause, OSError) and cause.errno not in (None, errno.EINVAL):
-                raise cause from error
-        if isinstance(error, io.UnsupportedOperation):  # Python's word for a seek that failed
-            raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
-        raise TagsNotSupported(path, f"its structure is damaged ({error or type(error).__name__})") from error
+def _after(opened: Opened, prefix: str, wanted: Fields, ours: Fields, path: AnyPath) -> Fields:
+    """What our fields can be, by what is wanted and what belongs to the user."""
+    file, kind, family, audio = opened
+    has_others = family.has_others(audio, prefix, ours)
+    if not wanted or (has_others and not any(name in wanted for name in standard.FILLED)):
+        return wanted
+    old = family.elsewhere(audio, file, kind)
+    after = standard.writable(wanted, ours, {*family.standard(audio), *old})
+    if has_others:
+        return after
+    hidden = family.hidden_by_ours(file, kind)
+    if hidden is not None:
+        raise TagsNotSupported(path, f"its only tags are {hidden}, and a tag beside them would hide them from players")
+    return standard.with_carried(after, {name: values for name, values in old.items() if values})
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Everything that led to an error; mutagen wraps errors in errors, some as arguments."""
-    todo: list[object] = [error]
-    for _ in range(20):
-        if not todo:
-            return
-        one = todo.pop()
-        if isinstance(one, BaseException):
-            yield one
-            todo += [*one.args, one.__cause__, one.__context__]
+@dataclass(frozen=True)
+class _Plan:
+    """One edit: our fields before and after, the standard ones it sets or clears, and all that must stay."""
 
-
-def _is_fragmented(file: BinaryIO, kind: str) -> bool:
-    """mutagen corrects the offsets of the first fragment only."""
-    return kind == "m4a" and any(name == b"moof" for name, _ in top_level_boxes(file))
+    before: Fields
+    after: Fields
+    touched: Fields
+    rest: object
 
 
 @dataclass(frozen=True)
 class _Rewritten(safewrite.Replaced):
     before: Fields
+    after: Fields
 
 
 def _rewrite(
@@ -309,25 +298,29 @@ def _rewrite(
     hardlink_policy: HardLinkPolicy,
     about_to_write: Callable[[Fields], None],
 ) -> _Rewritten:
-    earlier: list[tuple[Fields, object]] = []
+    plan: list[_Plan] = []
 
-    def look(copy: BinaryIO) -> tuple[str, Family, Audio, object]:
-        kind, family, audio = _load(path, copy)
-        rest = (kind, family.foreign(audio, prefix, copy), _stream(audio.info), surroundings(copy, kind))
-        return kind, family, audio, rest
+    def rest_of(copy: BinaryIO, kind: str, family: Family, audio: Audio, touched: Collection[str]) -> object:
+        foreign = family.foreign(audio, prefix, copy, touched)
+        return kind, foreign, _stream(audio.info), surroundings(copy, kind)
 
     def edit(copy: BinaryIO) -> None:
-        with _damage_explained(path):
-            kind, family, audio, rest = look(copy)
-            earlier.append((family.fields(audio, prefix), rest))
-            family.rewrite(audio, prefix, wanted, copy, kind)
+        with damage_explained(path):
+            kind, family, audio = load(path, copy)
+            opened = Opened(copy, kind, family, audio)
+            before = _ours(opened, prefix)
+            after = _after(opened, prefix, wanted, before, path)
+            touched = {name: after.get(name, ()) for name in standard.NAMES if name in before or name in after}
+            plan.append(_Plan(before, after, touched, rest_of(copy, kind, family, audio, touched)))
+            own = {name: values for name, values in after.items() if name not in touched}
+            family.rewrite(audio, prefix, own, touched, copy, kind)
 
     def check(copy: BinaryIO) -> None:
-        with _damage_explained(path):
-            _, family, audio, rest = look(copy)
-            if family.fields(audio, prefix) != wanted:
+        with damage_explained(path):
+            kind, family, audio = load(path, copy)
+            if _ours(Opened(copy, kind, family, audio), prefix) != plan[0].after:
                 raise WriteFailed(path, "the tags read back are not those that were written")
-            if rest != earlier[0][1]:
+            if rest_of(copy, kind, family, audio, plan[0].touched) != plan[0].rest:
                 raise WriteFailed(path, "fields of other programs would be lost or changed")
 
     done = safewrite.replace(
@@ -336,9 +329,9 @@ def _rewrite(
         check,
         mtime_policy=mtime_policy,
         hardlink_policy=hardlink_policy,
-        about_to_replace=lambda: about_to_write(earlier[0][0]),
+        about_to_replace=lambda: about_to_write(plan[0].before),
     )
-    return _Rewritten(done.size, done.mtime_ns, done.audio_hash, done.notes, earlier[0][0])
+    return _Rewritten(done.size, done.mtime_ns, done.audio_hash, done.notes, plan[0].before, plan[0].after)
 
 
 def _may_pass(error: FileProblem) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 
 _LONGEST_VALUE = 512
 _MOST_VALUES = 16
 _MOST_FIELDS = 64
+_YEAR = re.compile(r"[12][0-9]{3}")
 
 _ALIASES = {
     "album artist": "albumartist",
@@ -75,7 +77,6 @@ def make_facts(
 ) -> FileFacts:
     """Sorts a file's textual fields into columns and the rest; several artists are joined with "; "."""
     found = _gathered(texts, prefix)
-    date = found.get("date", ())
     return FileFacts(
         container=container,
         duration_s=duration_s,
@@ -84,7 +85,7 @@ def make_facts(
         album=_joined(found.pop("album", ())),
         album_artist=_joined(found.pop("albumartist", ())),
         genres=found.pop("genre", ()),
-        year=_year(date),
+        year=_year(found, container),
         track=_number(found.pop("tracknumber", ())),
         disc=_number(found.pop("discnumber", ())),
         tags=dict(list(found.items())[:_MOST_FIELDS]),
@@ -113,12 +114,40 @@ def _joined(values: tuple[str, ...]) -> str | None:
     return "; ".join(values)[:_LONGEST_VALUE] or None
 
 
-def _year(dates: tuple[str, ...]) -> int | None:
-    for date in dates:
-        match = re.search(r"(?<![0-9])[12][0-9]{3}(?![0-9])", date) or re.match(r"[12][0-9]{7}$", date)
-        if match:
-            return int(match[0][:4])
-    return None
+def _year(found: dict[str, tuple[str, ...]], container: str) -> int | None:
+    """The year by which Navidrome knows the track.
+
+    Taggers have long put an album's release into the date, and left the release date empty: where there is an original
+    date, no release date, and a date that is not older, the original one counts. The date of an m4a is both.
+    """
+    date = _first_date(found, "date")
+    original = _first_date(found, "originaldate", "originalyear", "origyear")
+    release = _first_date(found, "releasedate") or (date if container == "m4a" else "")
+    if original and not release and date >= original:
+        date = original
+    known = date or original or release
+    return int(known[:4]) if known else None
+
+
+def _first_date(found: dict[str, tuple[str, ...]], *names: str) -> str:
+    dates = (date_of(value) for name in names for value in found.get(name, ()))
+    return next(filter(None, dates), "")
+
+
+def date_of(text: str) -> str:
+    """YYYY-MM-DD, YYYY-MM or YYYY, as much as the text holds; "" if it holds no year."""
+    found = _YEAR.search(text)
+    if found is None:
+        return ""
+    start = text[:10]
+    for form in (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", r"[0-9]{4}-[0-9]{2}"):
+        if re.fullmatch(form, start):
+            try:
+                date.fromisoformat((start + "-01")[:10])
+            except ValueError:
+                break
+            return start
+    return found[0]
 
 
 def _number(values: tuple[str, ...]) -> int | None:

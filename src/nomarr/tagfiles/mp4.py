@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from mutagen.mp4 import MP4, MP4FreeForm
+
+from nomarr.tagfiles.standard import GENRE, MOOD
 
 Audio = Any  # mutagen's objects carry no useful types
 
 _open: Callable[..., Audio] = MP4
 _free_form: Callable[..., Any] = MP4FreeForm
 _FREE_FORM = "----:com.apple.iTunes:"
+_GENRE = "©gen"
 
 _NAMES = {
     "©nam": "title",
@@ -25,6 +28,7 @@ _NAMES = {
     "©wrk": "work",
     "©mvn": "movementname",
     "cprt": "copyright",
+    "©too": "encodedby",
     "tmpo": "bpm",
     "sonm": "titlesort",
     "soar": "artistsort",
@@ -47,22 +51,57 @@ def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def rewrite(audio: Audio, prefix: str, wanted: Mapping[str, Sequence[str]], file: BinaryIO, _kind: str) -> None:
+def standard(audio: Audio) -> dict[str, tuple[str, ...]]:
+    """What stands in MOOD and GENRE; mutagen shows a genre by number as its name."""
+    found: dict[str, tuple[str, ...]] = {}
+    for key, values in audio.tags.items() if audio.tags else ():
+        name = _standard_name(key)
+        if name is not None:
+            texts = [str(value) for value in values] if key == _GENRE else _texts_of(values)
+            found[name] = found.get(name, ()) + tuple(filter(None, texts))
+    return {name: values for name, values in found.items() if values}
+
+
+def elsewhere(_audio: Audio, _file: BinaryIO, _kind: str) -> dict[str, tuple[str, ...]]:
+    return {}
+
+
+def hidden_by_ours(_file: BinaryIO, _kind: str) -> str | None:
+    return None
+
+
+def has_others(_audio: Audio, _prefix: str, _standard: Collection[str]) -> bool:
+    """There is but one tag, and nothing to be carried into it."""
+    return True
+
+
+def rewrite(
+    audio: Audio,
+    prefix: str,
+    wanted: Mapping[str, Sequence[str]],
+    standard: Mapping[str, Sequence[str]],
+    file: BinaryIO,
+    _kind: str,
+) -> None:
     if audio.tags is None:
         audio.add_tags()
-    for key in _our_keys(audio, prefix):
+    for key in [*_our_keys(audio, prefix), *(key for key in audio.tags if _standard_name(key) in standard)]:
         del audio.tags[key]
     for name, values in wanted.items():
         audio.tags[_FREE_FORM + prefix + name] = [_free_form(value.encode()) for value in values]
+    if standard.get(GENRE):
+        audio.tags[_GENRE] = list(standard[GENRE])
+    if standard.get(MOOD):
+        audio.tags[_FREE_FORM + MOOD] = [_free_form(value.encode()) for value in standard[MOOD]]
     file.seek(0)
     audio.tags.save(file)
 
 
-def foreign(audio: Audio, prefix: str, _file: BinaryIO) -> object:
-    """Everything that is not ours, comparable, with the data types of free-form atoms and covers."""
+def foreign(audio: Audio, prefix: str, _file: BinaryIO, standard: Collection[str]) -> object:
+    """Everything but ours and these standard fields, comparable, with the data types of free-form atoms and covers."""
     if audio.tags is None:
         return [], []
-    ours = set(_our_keys(audio, prefix))
+    ours = {*_our_keys(audio, prefix), *(key for key in audio.tags if _standard_name(key) in standard)}
     atoms = [(key, _comparable(value)) for key, value in sorted(audio.tags.items()) if key not in ours]
     # Atoms that mutagen cannot parse are kept as bytes, except where it drops them; hence the look inside.
     return atoms, sorted(getattr(audio.tags, "_failed_atoms", {}).items())
@@ -76,11 +115,20 @@ def texts(audio: Audio) -> Iterator[tuple[str, list[str]]]:
             yield _NAMES[key], [str(value) for value in values]
         elif key in _PAIRS:
             yield _PAIRS[key], [str(number) for number, _ in values if number]
+        elif key == "cpil" and values is True:
+            yield "compilation", ["1"]
 
 
 def _our_keys(audio: Audio, prefix: str) -> list[str]:
     ours = (_FREE_FORM + prefix).lower()
     return [key for key in audio.tags or () if key.lower().startswith(ours)]
+
+
+def _standard_name(key: str) -> str | None:
+    if key == _GENRE:
+        return GENRE
+    name = key[len(_FREE_FORM) :].upper() if key.lower().startswith(_FREE_FORM.lower()) else ""
+    return name if name in (MOOD, GENRE) else None
 
 
 def _texts_of(values: Sequence[bytes]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from mutagen.flac import FLAC
@@ -13,6 +13,7 @@ from mutagen.oggvorbis import OggVorbis
 
 from nomarr.tagfiles.containers import sniff
 from nomarr.tagfiles.oggpages import pages, skip_packets
+from nomarr.tagfiles.standard import NAMES, in_id3v1, in_id3v2
 
 Audio = Any  # mutagen's objects carry no useful types
 
@@ -57,22 +58,54 @@ def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def rewrite(audio: Audio, prefix: str, wanted: Mapping[str, Sequence[str]], file: BinaryIO, _kind: str) -> None:
+def standard(audio: Audio) -> dict[str, tuple[str, ...]]:
+    """What stands in the standard fields."""
+    found: dict[str, tuple[str, ...]] = {}
+    for key, value in _comments(audio):
+        if key.upper() in NAMES and value:
+            found[key.upper()] = (*found.get(key.upper(), ()), value)
+    return found
+
+
+def elsewhere(_audio: Audio, file: BinaryIO, kind: str) -> dict[str, tuple[str, ...]]:
+    """Standard fields that stand where we do not write, but players may look."""
+    return in_id3v1(file) | in_id3v2(file) if kind == "flac" else {}
+
+
+def hidden_by_ours(file: BinaryIO, kind: str) -> str | None:
+    """The richer tag that a file would lose from sight if its first comments were ours."""
+    return "ID3v2" if kind == "flac" and in_id3v2(file) else None
+
+
+def has_others(audio: Audio, prefix: str, standard: Collection[str]) -> bool:
+    """Whether there is any comment but our own fields and these standard ones."""
+    return any(not k.lower().startswith(prefix) and k.upper() not in standard for k, _ in _comments(audio))
+
+
+def rewrite(
+    audio: Audio,
+    prefix: str,
+    wanted: Mapping[str, Sequence[str]],
+    standard: Mapping[str, Sequence[str]],
+    file: BinaryIO,
+    _kind: str,
+) -> None:
     if audio.tags is None:
         audio.add_tags()
-    foreign_comments = [(key, value) for key, value in _comments(audio) if not key.lower().startswith(prefix)]
+    kept = [(k, v) for k, v in _comments(audio) if not k.lower().startswith(prefix) and k.upper() not in standard]
     ours = [(prefix + name, value) for name, values in wanted.items() for value in values]
-    audio.tags[:] = foreign_comments + ours
+    ours += [(name, value) for name, values in standard.items() for value in values]
+    audio.tags[:] = kept + ours
     file.seek(0)
     audio.save(file)
 
 
-def foreign(audio: Audio, prefix: str, file: BinaryIO) -> object:
-    """Everything that is not ours, comparable: comments in their order, pictures and other FLAC blocks.
+def foreign(audio: Audio, prefix: str, file: BinaryIO, standard: Collection[str]) -> object:
+    """Everything but ours and these standard fields, comparable: comments in their order, pictures and other blocks.
 
     Comments are read without mutagen, which drops those with names it does not like.
     """
-    ours = prefix.encode()
+    ours = tuple(name.encode() for name in (prefix, *(f"{name.lower()}=" for name in standard)))
     blocks = [
         (block.code, block.write())
         for block in getattr(audio, "metadata_blocks", ())
