@@ -7,8 +7,8 @@ changed files are worked out again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from weakref import WeakKeyDictionary
 
@@ -19,12 +19,16 @@ from nomarr.inference.catalog import score_names
 from nomarr.moods.calibration import calibrated
 from nomarr.moods.reference import for_words
 from nomarr.moods.tags import STEPS, TIERS, score_steps
-from nomarr.moods.tiers import WORDS, strengths_of, tiers_of
-from nomarr.scores import LibraryCalibration
+from nomarr.moods.tiers import WORDS, Heard, Strength, Tier, strengths_of, tiers_of
+from nomarr.moods.words import settle
+from nomarr.scores import ByHand, Correction, Levels, LibraryCalibration, PackScores
 from nomarr.store.matrix import Block
 
 Counts = NDArray[np.int64]
 Sums = NDArray[np.float64]
+
+# A block never changes, and most stay the same from one question to the next.
+_tiers: WeakKeyDictionary[Block, tuple[LibraryCalibration, Mapping[str, Tier]]] = WeakKeyDictionary()
 
 STILL = 1e-12  # variance; a strength that varies less does not vary
 
@@ -149,31 +153,90 @@ def written_scores(block: Block, calibration: LibraryCalibration) -> dict[str, N
     }
 
 
-def block_tiers(block: Block, calibration: LibraryCalibration) -> dict[str, NDArray[np.uint8]]:
-    """Mood -> its tier in each file of the block; without the moods that these packs cannot tell."""
-    return tiers_of(strengths_of(block.by_column, for_words(calibration)))
+def block_tiers(block: Block, calibration: LibraryCalibration) -> Mapping[str, Tier]:
+    """Mood -> its tier in each file of the block, as corrected by hand; without the moods that nothing here says.
+
+    Remembered as long as the block lives: twenty bytes a file.
+    """
+    known = _tiers.get(block)
+    if known is None or (known[0] is not calibration and known[0] != calibration):
+        known = _tiers[block] = (calibration, _tiers_by(calibration, block, _strengths(block, calibration)))
+    return known[1]
+
+
+def tiers_of_files(pairs: Iterable[tuple[Block, LibraryCalibration]], ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """Id -> mood -> its tier, of those of the files that were heard; without the moods that they have not."""
+    wanted, found = np.unique(np.array(ids, np.int64)), dict[int, dict[str, int]]()
+    for block, calibration in pairs:
+        places = np.searchsorted(block.ids, wanted)
+        places = places[np.take(block.ids, places, mode="clip") == wanted]
+        if len(places):
+            some = block.at(places)
+            tiers = _tiers_by(calibration, some, _strengths(some, calibration))
+            for place, file_id in enumerate(some.ids.tolist()):
+                found[file_id] = {word: int(tier[place]) for word, tier in tiers.items() if tier[place]}
+    return found
+
+
+def model_tiers(block: Block, calibration: LibraryCalibration) -> Mapping[str, Tier]:
+    """The same as the models alone would have it."""
+    found = _strengths(block, calibration)
+    return tiers_of(found, _heard(block), for_words(calibration), calibration.levels)
+
+
+def tier_counts(block: Block, calibration: LibraryCalibration, levels: Mapping[str, Levels]) -> Counts:
+    """With other levels than the calibration's: int64[moods, 4], files in each tier."""
+    tiers = _tiers_by(replace(calibration, levels=levels), block, _strengths(block, calibration))
+    return _counted(tiers, block)
+
+
+def _strengths(block: Block, calibration: LibraryCalibration) -> dict[str, Strength]:
+    return strengths_of(_heard(block), for_words(calibration))
+
+
+def _tiers_by(calibration: LibraryCalibration, block: Block, found: Mapping[str, Strength]) -> dict[str, Tier]:
+    tiers = tiers_of(found, _heard(block), for_words(calibration), calibration.levels)
+    return settle(tiers, block.by_hand, block.ids)
+
+
+def _heard(block: Block) -> Heard:
+    return Heard(block.by_column, block.spreads_by_column)
+
+
+def _counted(tiers: Mapping[str, Tier], block: Block) -> Counts:
+    counts = np.zeros((len(WORDS), 4), np.int64)
+    counts[:, 0] = len(block.ids)
+    for word, codes in tiers.items():
+        counts[WORDS.index(word)] = np.bincount(codes, minlength=4)
+    return counts
 
 
 def mood_sums(block: Block, calibration: LibraryCalibration) -> MoodSums:
-    strengths = strengths_of(block.by_column, for_words(calibration))
-    at = np.array([WORDS.index(word) for word in strengths], np.intp)
-    files = len(block.ids)
-    tiers, pairs = np.zeros((len(WORDS), 4), np.int64), np.ix_(at, at)
-    tiers[:, 0] = files
-    carrying, together = np.zeros(3, np.int64), np.zeros((len(WORDS), len(WORDS)), np.int64)
-    both, first, squares, products = (np.zeros((len(WORDS), len(WORDS))) for _ in range(4))
-    if strengths:
-        codes = np.array(list(tiers_of(strengths).values()))
-        tiers[at] = np.array([np.bincount(row, minlength=4) for row in codes])
+    strengths = _strengths(block, calibration)
+    settled = _tiers_by(calibration, block, strengths)
+    files, size = len(block.ids), len(WORDS)
+    carrying, together = np.zeros(3, np.int64), np.zeros((size, size), np.int64)
+    both, first, squares, products = (np.zeros((size, size)) for _ in range(4))
+    if settled:
+        said = _pairs(settled)
+        codes = np.array(list(settled.values()))
         carrying[:] = [np.count_nonzero((codes >= tier).any(axis=0)) for tier in TIERS.values()]
         carried = (codes > 0).astype(np.float32)  # whole numbers below 2^24 stay exact
-        together[pairs] = np.rint(carried @ carried.T).astype(np.int64)
+        together[said] = np.rint(carried @ carried.T).astype(np.int64)
+    if strengths:
+        told = _pairs(strengths)
         centred = np.array(list(strengths.values())) - 0.5  # near zero: little is lost in the sums
-        both[pairs] = files
-        first[pairs] = centred.sum(axis=1)[:, None]
-        squares[pairs] = (centred * centred).sum(axis=1)[:, None]
-        products[pairs] = centred @ centred.T
-    return MoodSums(files, tiers, carrying, together, both, first, squares, products)
+        both[told] = files
+        first[told] = centred.sum(axis=1)[:, None]
+        squares[told] = (centred * centred).sum(axis=1)[:, None]
+        products[told] = centred @ centred.T
+    return MoodSums(files, _counted(settled, block), carrying, together, both, first, squares, products)
+
+
+def _pairs(words: Iterable[str]) -> tuple[NDArray[np.intp], ...]:
+    """Where the moods' rows and columns meet."""
+    at = np.array([WORDS.index(word) for word in words], np.intp)
+    return np.ix_(at, at)
 
 
 def score_uses(block: Block, calibration: LibraryCalibration) -> dict[str, ScoreUse]:
@@ -183,3 +246,53 @@ def score_uses(block: Block, calibration: LibraryCalibration) -> dict[str, Score
         seen[score_steps(values)] = True
         uses[name] = ScoreUse(len(block.ids), np.packbits(seen))
     return uses
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How what the models alone say of a mood compares with people's verdicts, in files."""
+
+    judged: int = 0
+    should_carry: int = 0
+    carry: int = 0  # of the judged ones, by the models
+    both: int = 0
+
+    def __add__(self, other: Judged) -> Judged:
+        return Judged(*(getattr(self, name) + value for name, value in vars(other).items()))
+
+
+def agreement(
+    blocks: Iterable[tuple[Block, LibraryCalibration]], verdicts: Mapping[int, Correction]
+) -> dict[str, Judged]:
+    """Mood -> agreement over all analysed files with a verdict on it; `verdicts` by file, locks do not count."""
+    by_hand = ByHand.of({file_id: Correction(one.moods) for file_id, one in verdicts.items()})
+    total = dict.fromkeys(WORDS, Judged())
+    for block, calibration in blocks:
+        mine = by_hand.among(block.ids)
+        if not len(mine.ids):
+            continue
+        tiers = model_tiers(block.at(np.searchsorted(block.ids, mine.ids)), calibration)
+        for word in WORDS:
+            given = mine.settled(word)
+            is_judged, wanted = given >= 0, given > 0
+            said = is_judged & (tiers[word] > 0) if word in tiers else np.zeros(len(mine.ids), np.bool_)
+            sums = (np.count_nonzero(one) for one in (is_judged, wanted, said, said & wanted))
+            total[word] += Judged(*map(int, sums))
+    return total
+
+
+def shares_below(blocks: Iterable[Block], packs: Iterable[PackScores]) -> dict[tuple[str, str], float]:
+    """(pack, score) -> which share of the blocks' files, heard with the same models, has a lower raw score."""
+    own = {(pack.pack, head): (pack.fingerprint, value) for pack in packs for head, value in _by_head(pack)}
+    lower, files = dict.fromkeys(own, 0), dict.fromkeys(own, 0)
+    for block in blocks:
+        known = {pack.pack: pack.fingerprint for pack in block.packs}
+        for column, values in block.by_column.items():
+            if column in own and own[column][0] == known[column[0]]:
+                lower[column] += int(np.count_nonzero(values < own[column][1]))
+                files[column] += len(values)
+    return {column: lower[column] / files[column] for column in own if files[column]}
+
+
+def _by_head(pack: PackScores) -> Iterable[tuple[str, np.float32]]:
+    return zip(pack.heads, pack.values, strict=True)

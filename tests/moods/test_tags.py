@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heard import HEADS, some_scores
+from heard import HEADS, some_scores, together
 from nomarr.inference.catalog import score_names
 from nomarr.moods.calibration import calibrated
 from nomarr.moods.reference import for_words
@@ -87,13 +87,9 @@ def test_hashes_of_many_tracks_are_those_of_each(mode: str, own: bool, seed: int
     heads = {(pack, head): Calibration(0.01, rng.uniform(0.015, 1)) for pack in HEADS for head in HEADS[pack]}
     calibration = LibraryCalibration("v1", heads) if own else LibraryCalibration()
     names = score_names(HEADS.items())
-    columns = {
-        (pack.pack, head): np.array([track[i].values[j] for track in tracks])
-        for i, pack in enumerate(tracks[0])
-        for j, head in enumerate(pack.heads)
-    }
-    written = {names[key]: calibrated(raw, calibration.heads.get(key)) for key, raw in columns.items()}
-    tiers = tiers_of(strengths_of(columns, for_words(calibration)))
+    heard, percentiles = together(tracks), for_words(calibration)
+    written = {names[key]: calibrated(raw, calibration.heads.get(key)) for key, raw in heard.scores.items()}
+    tiers = tiers_of(strengths_of(heard, percentiles), heard, percentiles)
     hashes = hashes_of(written, tiers, tracks=count, mode=mode).tolist()
     for track, number in zip(tracks, hashes, strict=True):
         one = tags_for(

@@ -20,7 +20,8 @@ VERSION, SUITE, CALIBRATION = "version", "suite", "calibration"
 REFERENCE = LibraryCalibration().label  # the calibration of a library that has none of its own yet
 TIERS = {"mood-strict": IN_STRICT, "mood-regular": IN_REGULAR, "mood-loose": IN_LOOSE}
 # Another version, or other percentiles that move no value, are no reason to write a file again.
-UNHASHED = (VERSION, CALIBRATION)
+# What becomes of standard fields such as MOOD is none either; these are the notes of what of them is ours.
+UNHASHED = (VERSION, CALIBRATION, "standard-mood", "standard-genre", "carried")
 STEPS = 10_000  # a score is written with four decimals
 
 
@@ -71,7 +72,8 @@ def tags_hash(tags: Mapping[str, Iterable[str]]) -> str:
     The order of a field's values does not count. A sum over the values, so that `hashes_of` can compute those of
     a whole library at once.
     """
-    terms = (_name(name) * _text(value) for name, values in tags.items() if name not in UNHASHED for value in values)
+    hashed = (name for name in tags if name not in UNHASHED and not name.isupper())
+    terms = (_name(name) * _text(value) for name in hashed for value in tags[name])
     return hash_text(sum(terms))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nomarr.store import calibrations
 from nomarr.store.database import Transaction
 
 # Tags and what files say of themselves change in scans alone, and every scan leaves its mark with the library.
@@ -40,10 +43,10 @@ class Overview:
 
     files: int
     total_duration_seconds: float
-    years: tuple[Share, ...]
-    genres: tuple[Share, ...]
-    formats: tuple[Share, ...]
-    durations: tuple[Share, ...]  # by whole minutes, from the shortest; from an hour on as one
+    years: list[Share]
+    genres: list[Share]
+    formats: list[Share]
+    durations: list[Share]  # by whole minutes, from the shortest; from an hour on as one
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,11 @@ def own_tags(tx: Transaction, library_ids: Sequence[int]) -> list[TagUse]:
     counted, params = _of_files(tx, library_ids)
     rows = tx.all(
         f"""
-        SELECT name, COUNT(DISTINCT file_id) AS files, COUNT(DISTINCT value) AS different
-          FROM file_tags
-         WHERE {counted}
+        SELECT name, CAST(SUM(files) AS INTEGER) AS files, COUNT(*) AS different
+          FROM (SELECT name, value, COUNT(*) FILTER (WHERE position = 0) AS files
+                  FROM file_tags
+                 WHERE {counted}
+                 GROUP BY name, value) AS by_value
          GROUP BY name
          ORDER BY name
         """,
@@ -87,39 +92,53 @@ def own_tags(tx: Transaction, library_ids: Sequence[int]) -> list[TagUse]:
 
 def overview(tx: Transaction, library_ids: Sequence[int], *, genres: int) -> Overview:
     """`genres` is how many of them are listed, the most frequent."""
-    whole = tx.one(
-        f"SELECT COUNT(*) AS files, COALESCE(SUM(duration_s), 0) AS seconds FROM library_files WHERE {COUNTED}",
+    seconds = "FLOOR(duration_s)" if tx.is_postgresql else "duration_s"  # a cast rounds there, cuts here
+    minutes = f"CASE WHEN duration_s >= 3600 THEN 60 ELSE CAST({seconds} AS INTEGER) / 60 END"
+    rows = tx.tuples(
+        f"""
+        SELECT year, container, {minutes} AS minutes, COUNT(*), SUM(duration_s)
+          FROM library_files
+         WHERE {COUNTED}
+         GROUP BY 1, 2, 3
+        """,
         libraries=list(library_ids),
     )
-    assert whole is not None  # noqa: S101 (an aggregate always has a row)
-    minutes = "FLOOR(duration_s / 60)" if tx.is_postgresql else "duration_s / 60"  # a cast rounds there, cuts here
-    minutes = f"CASE WHEN duration_s >= 3600 THEN 60 ELSE CAST({minutes} AS INTEGER) END"
+    years, formats, durations = (_shares((row[column], row[3]) for row in rows) for column in range(3))
     return Overview(
-        files=whole["files"],
-        total_duration_seconds=whole["seconds"],
-        years=_shares(tx, "year", library_ids, order="value"),
-        genres=_shares(tx, "genre", library_ids, order="count DESC, value", limit=genres),
-        formats=_shares(tx, "container", library_ids, order="count DESC, value"),
-        durations=_shares(tx, minutes, library_ids, order="value"),
+        files=sum(row[3] for row in rows),
+        total_duration_seconds=math.fsum(row[4] or 0 for row in rows),
+        years=sorted(years, key=_by_value),
+        genres=_genres(tx, library_ids, limit=genres),
+        formats=sorted(formats, key=_by_count),
+        durations=sorted(durations, key=_by_value),
     )
 
 
 def coverage(tx: Transaction) -> list[Coverage]:
     """Every library, missing files left out."""
-    rows = tx.all(
-        """
-        SELECT l.id                                                                     AS library_id,
-               COUNT(f.id)                                                              AS files,
-               COUNT(f.id) FILTER (WHERE analyzed_at IS NOT NULL AND NOT needs_tagging) AS analysed,
-               COUNT(f.id) FILTER (WHERE written_hash IS NOT NULL)                      AS tagged,
-               COUNT(f.id) FILTER (WHERE set_aside)                                     AS failed
-          FROM libraries AS l
-          LEFT JOIN library_files AS f ON f.library_id = l.id AND f.missing_since IS NULL
-         GROUP BY l.id
-         ORDER BY l.id
-        """
-    )
-    return [Coverage(**row) for row in rows]
+    counts = {
+        row["library_id"]: row
+        for row in tx.all(
+            """
+            SELECT library_id,
+                   COUNT(*)                                                              AS files,
+                   COUNT(*) FILTER (WHERE analyzed_at IS NOT NULL AND NOT needs_tagging) AS analysed,
+                   COUNT(*) FILTER (WHERE set_aside)                                     AS failed
+              FROM library_files
+             WHERE missing_since IS NULL
+             GROUP BY library_id
+            """
+        )
+    }
+    tagged = calibrations.tagged_by_label(tx)  # along an index of their own
+    nothing = {"files": 0, "analysed": 0, "failed": 0}
+    return [
+        Coverage(
+            **{"library_id": library, **nothing, **counts.get(library, {})},
+            tagged=sum(tagged.get(library, {}).values()),
+        )
+        for (library,) in tx.tuples("SELECT id FROM libraries ORDER BY id")
+    ]
 
 
 def _of_files(tx: Transaction, library_ids: Sequence[int]) -> tuple[str, dict[str, Any]]:
@@ -133,20 +152,33 @@ def _of_files(tx: Transaction, library_ids: Sequence[int]) -> tuple[str, dict[st
     return f"file_id NOT IN (SELECT id FROM library_files WHERE {left_out})", {"libraries": libraries}
 
 
-def _shares(
-    tx: Transaction, value: str, library_ids: Sequence[int], *, order: str, limit: int = 10_000
-) -> tuple[Share, ...]:
-    rows = tx.all(
+def _genres(tx: Transaction, library_ids: Sequence[int], *, limit: int) -> list[Share]:
+    rows = tx.tuples(
         f"""
-        SELECT {value} AS value, COUNT(*) AS count
+        SELECT genre, COUNT(*)
           FROM library_files
          WHERE {COUNTED}
-         GROUP BY 1
-         ORDER BY {order}
+         GROUP BY genre
+         ORDER BY COUNT(*) DESC, genre
          LIMIT :limit
         """,
         libraries=list(library_ids),
         limit=limit,
     )
-    found = [Share(**row) for row in rows]
-    return tuple(sorted(found, key=lambda share: share.value is None))
+    return sorted(_shares((genre, count) for genre, count in rows), key=_by_count)
+
+
+def _shares(counted: Iterable[tuple[str | int | None, int]]) -> list[Share]:
+    total: Counter[str | int | None] = Counter()
+    for value, count in counted:
+        total[value] += count
+    return [Share(value, count) for value, count in total.items()]
+
+
+def _by_value(share: Share) -> tuple[bool, Any]:
+    """Those that say nothing come last."""
+    return share.value is None, share.value or 0
+
+
+def _by_count(share: Share) -> tuple[bool, int, str]:
+    return share.value is None, -share.count, str(share.value)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nomarr.scores import Calibration, LibraryCalibration
+from nomarr.scores import Calibration, Levels, LibraryCalibration
+from nomarr.store import preferences
 from nomarr.store.database import Row, Transaction
-from nomarr.store.files import run_in_chunks
+from nomarr.store.files import among
 
 # The newest run that covers a library holds for it, be it a run over all libraries or over this one.
 IN_FORCE = """
@@ -20,6 +23,7 @@ IN_FORCE = """
 """
 TAGGED = "written_hash IS NOT NULL AND missing_since IS NULL"
 OUTDATED = f"{TAGGED} AND (calibration IS NULL OR calibration <> :label)"
+LEVELS = "mood_levels"  # the preference: mood -> [strict, regular, loose]
 HEAD_COLUMNS = "head_key, pack, fingerprint, model_name, head_name, p5, p95, n, underflow, overflow, drift"
 
 
@@ -64,16 +68,19 @@ class CalibrationRun:
 
 @dataclass(frozen=True)
 class Current:
-    """Which calibration holds for which library."""
+    """Which calibration holds for which library, and the levels that somebody set."""
 
     runs: Mapping[int, CalibrationRun]  # library -> its calibration, where there is one
+    levels: Mapping[str, Levels] = field(default_factory=dict)
 
     def of(self, library_id: int) -> LibraryCalibration:
         """The percentiles of a library; none, under the reference's label, before its first calibration."""
         run = self.runs.get(library_id)
-        if run is None:
-            return LibraryCalibration()
-        return LibraryCalibration(run.label, {(head.pack, head.head_name): head.percentiles for head in run.heads})
+        return LibraryCalibration(
+            label(None if run is None else run.version, self.levels),
+            {} if run is None else {(head.pack, head.head_name): head.percentiles for head in run.heads},
+            self.levels,
+        )
 
 
 @dataclass(frozen=True)
@@ -85,9 +92,23 @@ class TaggedFiles:
     hashes: tuple[str, ...]
 
 
-def label(version: int) -> str:
-    """How files and sidecars call a calibration."""
-    return f"v{version}"
+def label(version: int | None, levels: Mapping[str, Levels] | None = None) -> str:
+    """How files and sidecars call a calibration: v5, or v5+3fa2c1 where levels were set as well."""
+    name = LibraryCalibration().label if version is None else f"v{version}"
+    return f"{name}+{hashlib.blake2b(_levels_text(levels).encode(), digest_size=3).hexdigest()}" if levels else name
+
+
+def mood_levels(tx: Transaction) -> dict[str, Levels]:
+    """Mood -> the levels that somebody set for it."""
+    return {mood: Levels(*levels) for mood, levels in preferences.get(tx, LEVELS, {}).items()}
+
+
+def set_mood_levels(tx: Transaction, levels: Mapping[str, Levels]) -> None:
+    """Have these hold, and for all other moods what Nomarr comes with. Files lag behind until they are applied."""
+    if levels:
+        preferences.put(tx, LEVELS, json.loads(_levels_text(levels)))
+    else:
+        preferences.remove(tx, LEVELS)
 
 
 def save(
@@ -129,22 +150,19 @@ def current(tx: Transaction) -> Current:
     """What holds for every library."""
     newest = {row["library_id"]: row["version"] for row in tx.all(IN_FORCE) if row["version"] is not None}
     runs = {run.version: run for run in _runs(tx, sorted(set(newest.values())))}
-    return Current({library: runs[version] for library, version in newest.items()})
+    return Current({library: runs[version] for library, version in newest.items()}, mood_levels(tx))
 
 
 def current_label(tx: Transaction, library_id: int) -> str:
     """The label of what holds for the library."""
-    row = tx.one(f"{IN_FORCE} WHERE l.id = :library", library=library_id)
-    version = None if row is None else row["version"]
-    return LibraryCalibration().label if version is None else label(version)
+    return label(_version_of(tx, library_id), mood_levels(tx))
 
 
 def for_library(tx: Transaction, library_id: int) -> LibraryCalibration:
     """What holds for one library."""
-    row = tx.one(f"{IN_FORCE} WHERE l.id = :library", library=library_id)
-    if row is None or row["version"] is None:
-        return LibraryCalibration()
-    return Current({library_id: _runs(tx, [row["version"]])[0]}).of(library_id)
+    version = _version_of(tx, library_id)
+    runs = {} if version is None else {library_id: _runs(tx, [version])[0]}
+    return Current(runs, mood_levels(tx)).of(library_id)
 
 
 def before(tx: Transaction, library_id: int | None) -> CalibrationRun | None:
@@ -202,14 +220,14 @@ def outdated(tx: Transaction, library_id: int, label: str, *, first: int, last: 
 
 def request_writes(tx: Transaction, ids: Sequence[int], label: str, *, now: int) -> int:
     """Have those files written again whose tags still come from another calibration; says how many."""
-    return run_in_chunks(
-        tx,
+    these, listed = among(tx, ids)
+    return tx.run(
         f"""
         UPDATE library_files
            SET needs_write = TRUE, write_error = NULL, write_failures = 0, not_before = NULL, updated_at = :now
-         WHERE id IN :ids AND {OUTDATED}
+         WHERE id IN {these} AND {OUTDATED}
         """,
-        ids,
+        ids=listed,
         label=label,
         now=now,
     )
@@ -217,9 +235,52 @@ def request_writes(tx: Transaction, ids: Sequence[int], label: str, *, now: int)
 
 def relabel(tx: Transaction, ids: Sequence[int], label: str) -> int:
     """Note that another calibration would write the very same tags into the files; says into how many."""
-    return run_in_chunks(
-        tx, f"UPDATE library_files SET calibration = :label WHERE id IN :ids AND {OUTDATED}", ids, label=label
+    these, listed = among(tx, ids)
+    return tx.run(
+        f"UPDATE library_files SET calibration = :label WHERE id IN {these} AND {OUTDATED}", ids=listed, label=label
     )
+
+
+def waiting_to_be_written(tx: Transaction, *, limit: int) -> list[int]:
+    """Some of the files that hold tags of ours and are to be written again."""
+    rows = tx.tuples(
+        """
+        SELECT id
+          FROM library_files
+         WHERE (needs_tagging OR needs_write) AND missing_since IS NULL AND NOT set_aside
+           AND needs_write AND NOT needs_tagging AND written_hash IS NOT NULL
+         LIMIT :limit
+        """,
+        limit=limit,
+    )
+    return [row[0] for row in rows]
+
+
+def about_to_be_written(tx: Transaction, ids: Sequence[int], *, now: int) -> int:
+    """How many of these files workers will write as soon as they come to them."""
+    these, listed = among(tx, ids)
+    return int(
+        tx.scalar(
+            f"""
+            SELECT COUNT(*)
+              FROM library_files
+             WHERE id IN {these}
+               AND needs_write AND NOT set_aside AND missing_since IS NULL
+               AND (not_before IS NULL OR not_before <= :now)
+            """,
+            ids=listed,
+            now=now,
+        )
+    )
+
+
+def _version_of(tx: Transaction, library_id: int) -> int | None:
+    row = tx.one(f"{IN_FORCE} WHERE l.id = :library", library=library_id)
+    return None if row is None else row["version"]
+
+
+def _levels_text(levels: Mapping[str, Levels]) -> str:
+    return json.dumps({mood: astuple(one) for mood, one in sorted(levels.items())})
 
 
 def _runs(tx: Transaction, versions: Sequence[int]) -> list[CalibrationRun]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nomarr.errors import ClaimLost, printable
-from nomarr.store import files
 from nomarr.store.database import Transaction
 from nomarr.store.files import inside, inside_params, join_path
 
@@ -18,6 +18,15 @@ READY = """
     AND (f.not_before  IS NULL OR f.not_before <= :now)
     AND (f.lease_until IS NULL OR f.lease_until < :now)
 """
+TRIED_ENOUGH = f"f.attempts >= {MAX_ATTEMPTS}"  # and its lease ran out: it brings workers down
+CLAIMED = """
+               id AS file_id, library_id, folder, name, claim_token AS token, claimed_by AS worker,
+               needs_tagging, needs_write, attempts, write_failures, size, mtime_ns, container, duration_s,
+               audio_key, audio_hash, suite, calibration, written_hash, hands_off,
+""" + ", ".join(
+    f"(SELECT l.{name} FROM libraries AS l WHERE l.id = library_files.library_id) AS {name}"
+    for name in ("root_path", "file_write_mode", "standard_fields")
+)
 FREE = "claimed_by = NULL, lease_until = NULL"
 RAN_OUT = "claimed_by = NULL, lease_until = 0"  # long over: the next claim sees whether it was the third
 ATTEMPT_BACK = "attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END"
@@ -57,6 +66,7 @@ class ClaimedFile:
     calibration: str | None
     written_hash: str | None
     file_write_mode: str | None
+    standard_fields: str | None
     hands_off: bool  # nothing is to be written into it
 
     @property
@@ -72,27 +82,30 @@ def claim_next(
     lease_ms: int,
     scope: Scope | None = None,
     listen_only: bool = False,
+    except_libraries: Sequence[int] = (),
 ) -> ClaimedFile | None:
     """The most urgent file that nobody works on, or None. `listen_only` passes over mere writing.
 
     Without a scope only enabled libraries count; with one its library counts even if disabled.
     """
-    set_aside_poison(tx, now=now)
-    chosen, params = _choice(tx, scope, listen_only)
+    chosen, params = _choice(tx, scope, listen_only, except_libraries)
     row = tx.one(
         f"""
         UPDATE library_files
            SET claim_token = claim_token + 1, attempts = attempts + 1,
                claimed_by = :worker, lease_until = :until
          WHERE id = ({chosen})
-        RETURNING id
+        RETURNING {CLAIMED}
         """,
         worker=worker,
         now=now,
         until=now + lease_ms,
         **params,
     )
-    return None if row is None else _claimed(tx, row["id"])
+    if row is None:
+        set_aside_poison(tx, now=now)  # one statement a claim is enough; heartbeats see to it as well
+        return None
+    return ClaimedFile(**row)
 
 
 def set_aside_poison(tx: Transaction, *, now: int) -> int:
@@ -100,7 +113,9 @@ def set_aside_poison(tx: Transaction, *, now: int) -> int:
     return tx.run(
         f"""
         UPDATE library_files
-           SET set_aside = TRUE, error = :error, error_kind = 'poison', claim_token = claim_token + 1,
+           SET set_aside = TRUE, error_kind = 'poison',
+               error = CASE WHEN error_kind = 'worker' THEN :error || '; the last time ' || error ELSE :error END,
+               claim_token = claim_token + 1,
                updated_at = :now, {FREE}
          WHERE lease_until < :now
            AND attempts >= :max_attempts
@@ -246,29 +261,36 @@ def release(tx: Transaction, file: ClaimedFile) -> None:
     )
 
 
-def release_worker(tx: Transaction, worker: str, *, counts: bool = True) -> int:
+def release_worker(tx: Transaction, worker: str, *, counts: bool = True, how: str | None = None) -> int:
     """Take everything from a worker that is gone, so that it can finish none of it; says how many files.
 
-    The attempts count, for the file may be what ended it, unless `counts` is False.
+    The attempts count, for the file may be what ended it, unless `counts` is False; `how` it ended then becomes part
+    of the reason for which the file is set aside in the end.
     """
+    reason = "error = :how, error_kind = 'worker'," if counts and how is not None else ""
     return tx.run(
         f"""
         UPDATE library_files
-           SET claim_token = claim_token + 1,
+           SET claim_token = claim_token + 1, {reason}
                {f"{ATTEMPT_BACK}, {FREE}" if not counts else RAN_OUT}
          WHERE lease_until IS NOT NULL
            AND claimed_by = :worker
         """,
         worker=worker,
+        **({"how": how} if reason else {}),
     )
 
 
-def _choice(tx: Transaction, scope: Scope | None, listen_only: bool) -> tuple[str, dict[str, Any]]:
+def _choice(
+    tx: Transaction, scope: Scope | None, listen_only: bool, except_libraries: Sequence[int]
+) -> tuple[str, dict[str, Any]]:
     """SQL that names the file to claim, and its parameters."""
-    ready = f"{READY} AND f.needs_tagging" if listen_only else READY
+    ready = f"{READY} AND NOT {TRIED_ENOUGH} {'AND f.needs_tagging' if listen_only else ''}"
     lock = "FOR UPDATE OF f SKIP LOCKED" if tx.is_postgresql else ""
     if scope is not None:
         condition, params = within(scope)
+        if scope.library_id in except_libraries:
+            condition = "1 = 0"
         return (
             f"""
             SELECT f.id FROM library_files AS f
@@ -290,9 +312,11 @@ def _choice(tx: Transaction, scope: Scope | None, listen_only: bool) -> tuple[st
         joined = f"CROSS JOIN LATERAL ({best}) AS b"
     else:
         joined = f"JOIN library_files AS b ON b.id = ({best})"
+    # Nothing is said of others where there are none: a list is a statement of its own for each of its lengths.
+    others = "AND l.id NOT IN :except_libraries" if except_libraries else ""
     return (
-        f"SELECT b.id FROM libraries AS l {joined} WHERE l.is_enabled ORDER BY b.priority DESC, b.id LIMIT 1",
-        {},
+        f"SELECT b.id FROM libraries AS l {joined} WHERE l.is_enabled {others} ORDER BY b.priority DESC, b.id LIMIT 1",
+        {"except_libraries": list(except_libraries)} if except_libraries else {},
     )
 
 
@@ -304,22 +328,6 @@ def within(scope: Scope) -> tuple[str, dict[str, Any]]:
     if scope.file_ids is not None:
         condition, params = f"{condition} AND f.id IN :file_ids", {**params, "file_ids": list(scope.file_ids)}
     return condition, params
-
-
-def _claimed(tx: Transaction, file_id: int) -> ClaimedFile:
-    row = tx.one(
-        f"""
-        SELECT f.id AS file_id, f.library_id, l.root_path, f.folder, f.name, f.claim_token AS token,
-               f.claimed_by AS worker, f.needs_tagging, f.needs_write, f.attempts, f.write_failures,
-               f.size, f.mtime_ns, f.container, f.duration_s, f.audio_key, f.audio_hash,
-               f.suite, f.calibration, f.written_hash, l.file_write_mode, f.hands_off
-          {files.FROM}
-         WHERE f.id = :id
-        """,
-        id=file_id,
-    )
-    assert row is not None  # noqa: S101 (claimed a moment ago in this transaction)
-    return ClaimedFile(**row)
 
 
 def _change(tx: Transaction, file: ClaimedFile, assignments: str, *, condition: str = "1 = 1", **params: Any) -> None:

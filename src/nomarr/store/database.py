@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psycopg
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
@@ -19,7 +20,7 @@ from sqlalchemy import exc as sql_errors
 from sqlalchemy import text as sql_text
 from sqlalchemy.engine import URL, make_url
 
-from nomarr.errors import DatabaseProblem
+from nomarr.errors import DatabaseProblem, DatabaseTooNew
 from nomarr.store.schema import metadata
 
 Row = Mapping[str, Any]
@@ -29,6 +30,12 @@ BUSY_TIMEOUT_MS = 30_000  # a scan's batch holds SQLite's write lock far shorter
 OLDEST_SQLITE = (3, 35)  # the first with RETURNING
 MIGRATION_LOCK = 0x6E6F6D61  # any number that only Nomarr asks PostgreSQL to lock
 BOOLEANS = frozenset(c.name for t in metadata.tables.values() for c in t.columns if isinstance(c.type, Boolean))
+
+
+class _BinaryCursor(psycopg.Cursor[Any]):
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.format = psycopg.pq.Format.BINARY
 
 
 class Transaction:
@@ -72,7 +79,8 @@ class Transaction:
 
         A few rows at a time, fewer than Python's garbage collector waits for before it looks through all tuples.
         """
-        result = self._execute(sql, params)
+        with self._in_binary():
+            result = self._execute(sql, params)
         names = list(result.keys())
         found: list[list[Any]] = [[] for _ in names]
         cursor = result.cursor
@@ -82,6 +90,20 @@ class Transaction:
                 column.extend(values)
         result.close()
         return found
+
+    @contextmanager
+    def _in_binary(self) -> Iterator[None]:
+        """PostgreSQL's answers come as they are, not as text: a third of the time for vectors."""
+        if not self.is_postgresql:
+            yield
+            return
+        driver = self._connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)  # noqa: S101 (as the URL says)
+        plain, driver.cursor_factory = driver.cursor_factory, _BinaryCursor
+        try:
+            yield
+        finally:
+            driver.cursor_factory = plain
 
     def scalar(self, sql: str, **params: Any) -> Any:
         """The first column of the first row, or None."""
@@ -146,6 +168,14 @@ class Database:
         with self._explained(), self._writing() as connection:
             yield Transaction(connection)
 
+    def size_bytes(self) -> int:
+        """What the database takes on disk."""
+        if self.is_postgresql:
+            with self.read() as tx:
+                return int(tx.scalar("SELECT pg_database_size(current_database())"))
+        file = Path(self.name)
+        return sum(one.stat().st_size for one in file.parent.glob(f"{file.stem}*{file.suffix}*") if one.is_file())
+
     def migrate(self) -> None:
         """Bring the tables up to what this version needs; raises DatabaseProblem where that is impossible."""
         if not self.is_postgresql:
@@ -165,7 +195,7 @@ class Database:
         known = {script.revision for script in scripts.walk_revisions()}
         unknown = set(context.get_current_heads()) - known
         if unknown:
-            raise DatabaseProblem(
+            raise DatabaseTooNew(
                 f"{self.name}: was last used by a newer Nomarr (its tables are at {min(unknown)}, this one "
                 f"knows up to {scripts.get_current_head()}); start that version or a newer one"
             )

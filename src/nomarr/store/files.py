@@ -236,14 +236,17 @@ def count(tx: Transaction, library_id: int) -> int:
     )
 
 
-def insert(tx: Transaction, library_id: int, new: NewFile, *, now: int, needs_tagging: bool = True) -> int | None:
+def insert(
+    tx: Transaction, library_id: int, new: NewFile, *, now: int, needs_tagging: bool = True, priority: int = 0
+) -> int | None:
     """The id of the new row, or None if the path has one already."""
     names = (*FACTS, *KEYS, "folder", "name", "size", "mtime_ns", "audio_key", "error", "error_kind")
     file_id: int | None = tx.scalar(
         f"""
         INSERT INTO library_files ({", ".join(names)},
-                                   library_id, needs_tagging, set_aside, created_at, updated_at)
-        VALUES ({", ".join(f":{name}" for name in names)}, :library, :needs_tagging, :set_aside, :now, :now)
+                                   library_id, needs_tagging, priority, set_aside, created_at, updated_at)
+        VALUES ({", ".join(f":{name}" for name in names)},
+                :library, :needs_tagging, :priority, :set_aside, :now, :now)
         ON CONFLICT (library_id, folder, name) DO NOTHING
         RETURNING id
         """,
@@ -257,6 +260,7 @@ def insert(tx: Transaction, library_id: int, new: NewFile, *, now: int, needs_ta
         **_reason(new),
         library=library_id,
         needs_tagging=needs_tagging,
+        priority=priority,
         set_aside=new.error is not None,
         now=now,
     )
@@ -416,6 +420,14 @@ def fold(text: str) -> str:
         return text.lower()
     apart = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in apart if not unicodedata.combining(c))
+
+
+def among(tx: Transaction, ids: Sequence[int]) -> tuple[str, str]:
+    """SQL for `IN`, and the value of its parameter `ids`: for many more than a list of parameters may hold."""
+    listed = ",".join(map(str, ids))
+    if tx.is_postgresql:
+        return "(SELECT unnest(CAST(:ids AS INTEGER[])))", f"{{{listed}}}"
+    return "(SELECT value FROM json_each(:ids))", f"[{listed}]"
 
 
 def run_in_chunks(tx: Transaction, sql: str, ids: Sequence[int], **params: object) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nomarr.store import corrections
 from nomarr.store.database import Transaction
 from nomarr.store.files import FACTS, FRESH_START, KEYS, NewFile, clean_facts, forget_analysis, join_path, search_keys
 
@@ -89,7 +90,7 @@ def move_all(tx: Transaction, *, from_library: int, into_library: int, prefix: s
 
 
 def copy_analysis(tx: Transaction, *, source_id: int, target_id: int, now: int, tags_are_in_file: bool = False) -> None:
-    """Give a file the analysis of another with the same audio; it then needs no listening.
+    """Give a file the analysis of another with the same audio, and its corrections; it then needs no listening.
 
     With `tags_are_in_file` it carries the source's written tags already, so nothing is to be written either.
     """
@@ -126,3 +127,4 @@ def copy_analysis(tx: Transaction, *, source_id: int, target_id: int, now: int, 
         needs_write=not tags_are_in_file,
         now=now,
     )
+    corrections.copy(tx, source_id=source_id, target_id=target_id)

@@ -6,20 +6,21 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from nomarr.errors import Conflict, InvalidInput, NotFound, printable
+from nomarr.errors import Conflict, InvalidInput, NotFound, ScanCancelled, printable
 from nomarr.store import identity
 from nomarr.store.database import Transaction
 
 SCAN_SILENT_MS = 60_000  # a running scan says so every few seconds; after this it died
 WRITE_MODES = ("native", "moods", "none")
 SCAN_DIED = "its process ended before the scan did"
+SCAN_CANCELLED = "somebody cancelled it"
 UNCHANGED: Any = object()  # None means something for some of the columns
 
 COLUMNS = """
-    id, name, root_path, is_enabled, origin, file_write_mode, watch_mode, created_at, updated_at,
-    scan_started_at, scan_finished_at, scan_heartbeat_at, scan_error, scan_owner
+    id, name, root_path, is_enabled, origin, file_write_mode, standard_fields, watch_mode, watch_problem,
+    created_at, updated_at, scan_started_at, scan_finished_at, scan_heartbeat_at, scan_error, scan_owner, whole_scan_at
 """
 
 
@@ -33,7 +34,9 @@ class Library:
     is_enabled: bool
     origin: str
     file_write_mode: str | None
+    standard_fields: str | None  # "mood,genre"
     watch_mode: str
+    watch_problem: str | None
     created_at: int
     updated_at: int
     scan_started_at: int | None
@@ -41,15 +44,22 @@ class Library:
     scan_heartbeat_at: int | None
     scan_error: str | None
     scan_owner: str | None
+    whole_scan_at: int | None
+
+    @property
+    def own_standard_fields(self) -> list[str] | None:
+        return None if self.standard_fields is None else list(filter(None, self.standard_fields.split(",")))
 
     def is_being_scanned(self, *, now: int) -> bool:
         """Whether a scan runs and is alive."""
         return self.scan_owner is not None and (self.scan_heartbeat_at or 0) >= now - SCAN_SILENT_MS
 
     def scan_status(self, *, now: int) -> str:
-        """`scanning`, `failed`, `complete` or `never`."""
+        """`scanning`, `cancelled`, `failed`, `complete` or `never`."""
         if self.is_being_scanned(now=now):
             return "scanning"
+        if self.scan_error == SCAN_CANCELLED:
+            return "cancelled"
         if self.scan_failure(now=now) is not None:
             return "failed"
         return "never" if self.scan_finished_at is None else "complete"
@@ -90,21 +100,27 @@ def create(
     origin: str = "user",
     is_enabled: bool = True,
     file_write_mode: str | None = None,
+    standard_fields: Sequence[str] | None = None,
+    watch_mode: str = "off",
 ) -> Library:
     """A new library. Conflict if its name is taken or its folder overlaps another library's."""
     root = _clean_root(root_path)
     _check(name=name, root=root, file_write_mode=file_write_mode, beside=list_all(tx))
     library_id = tx.scalar(
         """
-        INSERT INTO libraries (name, root_path, is_enabled, origin, file_write_mode, created_at, updated_at)
-        VALUES (:name, :root, :is_enabled, :origin, :file_write_mode, :now, :now)
+        INSERT INTO libraries ( name,  root_path,  is_enabled,  origin,  file_write_mode,  standard_fields,
+                                watch_mode, created_at, updated_at)
+        VALUES                (:name, :root,      :is_enabled, :origin, :file_write_mode, :standard_fields,
+                               :watch_mode, :now, :now)
         RETURNING id
         """,
+        watch_mode=watch_mode,
         name=name,
         root=root,
         is_enabled=is_enabled,
         origin=origin,
         file_write_mode=file_write_mode,
+        standard_fields=_as_text(standard_fields),
         now=now,
     )
     return get(tx, library_id)
@@ -131,6 +147,7 @@ def update(
     root_path: str | os.PathLike[str] = UNCHANGED,
     is_enabled: bool = UNCHANGED,
     file_write_mode: str | None = UNCHANGED,
+    standard_fields: Sequence[str] | None = UNCHANGED,
     watch_mode: str = UNCHANGED,
 ) -> Library:
     """The library with what was given changed. Moving its root keeps all files by their relative paths."""
@@ -146,12 +163,14 @@ def update(
         """
         UPDATE libraries
            SET name = :name, root_path = :root, is_enabled = :is_enabled,
-               file_write_mode = :file_write_mode, watch_mode = :watch_mode, updated_at = :now
+               file_write_mode = :file_write_mode, standard_fields = :standard_fields, watch_mode = :watch_mode,
+               updated_at = :now
          WHERE id = :id
         """,
         id=library_id,
         is_enabled=old.is_enabled if is_enabled is UNCHANGED else is_enabled,
         watch_mode=old.watch_mode if watch_mode is UNCHANGED else watch_mode,
+        standard_fields=old.standard_fields if standard_fields is UNCHANGED else _as_text(standard_fields),
         now=now,
         **new,
     )
@@ -196,6 +215,8 @@ def widen(
             id=library.id,
         )
     modes = {library.file_write_mode for library in libraries}
+    fields = {library.standard_fields for library in libraries}
+    agreed = fields.pop() if len(fields) == 1 else None
     wide = create(
         tx,
         name=name,
@@ -203,6 +224,7 @@ def widen(
         now=now,
         origin="tag",
         file_write_mode=modes.pop() if len(modes) == 1 else None,
+        standard_fields=None if agreed is None else list(filter(None, agreed.split(","))),
     )
     for library_id, prefix in prefixes.items():
         identity.move_all(tx, from_library=library_id, into_library=wide.id, prefix=prefix, now=now)
@@ -274,7 +296,7 @@ def begin_scan(tx: Transaction, library_id: int, *, owner: str, now: int) -> Non
 
 
 def renew_scan(tx: Transaction, library_id: int, *, owner: str, now: int) -> None:
-    """Say that the scan is alive; Conflict if another scan took over in the meantime."""
+    """Say that the scan is alive; ScanCancelled or Conflict if it may not go on."""
     renewed = tx.run(
         "UPDATE libraries SET scan_heartbeat_at = :now WHERE id = :id AND scan_owner = :owner",
         id=library_id,
@@ -282,22 +304,59 @@ def renew_scan(tx: Transaction, library_id: int, *, owner: str, now: int) -> Non
         now=now,
     )
     if renewed != 1:
-        raise Conflict(f"Another scan of library {library_id} took over, or the library was removed")
+        _refuse_to_go_on(tx, library_id)
 
 
-def end_scan(tx: Transaction, library_id: int, *, owner: str, now: int, error: str | None = None) -> None:
-    """Take the mark away; harmless if another scan took over."""
+def check_scan(tx: Transaction, library_id: int, *, owner: str) -> None:
+    """The same without a word to the database."""
+    if tx.scalar("SELECT scan_owner FROM libraries WHERE id = :id", id=library_id) != owner:
+        _refuse_to_go_on(tx, library_id)
+
+
+def _refuse_to_go_on(tx: Transaction, library_id: int) -> NoReturn:
+    row = tx.one("SELECT name, scan_error FROM libraries WHERE id = :id", id=library_id)
+    if row is None:
+        raise Conflict(f"Library {library_id} was removed")
+    if row["scan_error"] == SCAN_CANCELLED:
+        raise ScanCancelled(f"The scan of library {row['name']} was cancelled")
+    raise Conflict(f"Another scan of library {row['name']} took over")
+
+
+def cancel_scan(tx: Transaction, library_id: int, *, now: int) -> None:
+    """Take the mark from a running scan, which then ends without writing anything more; Conflict if none runs."""
+    library = get(tx, library_id)
+    if not library.is_being_scanned(now=now):
+        raise Conflict(f"Library {library.name} is not being scanned")
+    assert library.scan_owner is not None  # noqa: S101 (as it is being scanned)
+    end_scan(tx, library_id, owner=library.scan_owner, now=now, error=SCAN_CANCELLED)
+
+
+def end_scan(
+    tx: Transaction, library_id: int, *, owner: str, now: int, error: str | None = None, is_whole: bool = False
+) -> None:
+    """Take the mark away; harmless if another scan took over. `is_whole`: nothing was left out."""
     tx.run(
         """
         UPDATE libraries
-           SET scan_owner = NULL, scan_heartbeat_at = NULL, scan_finished_at = :now, scan_error = :error
+           SET scan_owner = NULL, scan_heartbeat_at = NULL, scan_finished_at = :now, scan_error = :error,
+               whole_scan_at = CASE WHEN :is_whole THEN :now ELSE whole_scan_at END
          WHERE id = :id AND scan_owner = :owner
         """,
         id=library_id,
         owner=owner,
         now=now,
         error=error,
+        is_whole=is_whole and error is None,
     )
+
+
+def set_watch_problem(tx: Transaction, library_id: int, problem: str | None) -> None:
+    """Note why the library is not watched as it should be, or that it is."""
+    tx.run("UPDATE libraries SET watch_problem = :problem WHERE id = :id", id=library_id, problem=problem)
+
+
+def _as_text(names: Sequence[str] | None) -> str | None:
+    return None if names is None else ",".join(names)
 
 
 def _clean_root(root_path: str | os.PathLike[str]) -> str:

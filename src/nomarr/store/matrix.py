@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nomarr.scores import NOBODYS, ByHand, Steps, spread_steps
+from nomarr.store import corrections
 from nomarr.store.database import Transaction
-from nomarr.store.files import CHUNK
+from nomarr.store.files import among
 from nomarr.store.scores import FLOAT32
 
 Ids = NDArray[np.int64]
@@ -24,14 +26,29 @@ REREAD = 2_000  # changed files of a span from which on reading it whole is quic
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Files that are not missing, and scores with theirs: columns, joined here because that is quicker."""
+class _Present:
+    """Files that are not missing, ascending, and their libraries."""
 
-    ids: list[int]
-    libraries: list[int]
-    files: list[int]
-    packs: list[int]
-    vectors: list[bytes]
+    ids: Ids
+    libraries: Ids
+
+    def within(self, first: int, last: int) -> _Present:
+        some = slice(*np.searchsorted(self.ids, (first, last + 1)))
+        return _Present(self.ids[some], self.libraries[some])
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Files that are not missing, scores and corrections with theirs: columns, joined here because that is quicker."""
+
+    present: _Present
+    files: Ids  # of each vector, and the pack it is from
+    packs: Ids
+    scores: Matrix  # all vectors, one after the other, float32[...]
+    spreads: Matrix
+    corrected: list[int]
+    moods: list[str]
+    kept: list[str | None]
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,8 @@ class Block:
     packs: tuple[ScorePack, ...]  # by name
     ids: Ids  # int64[files], ascending
     values: Matrix  # float32[columns, files], raw
+    spreads: Steps  # uint8[columns, files], as scores.spread_steps gives them
+    by_hand: ByHand = NOBODYS  # what people settled for some of the files
 
     @cached_property
     def columns(self) -> tuple[tuple[str, str], ...]:
@@ -64,11 +83,18 @@ class Block:
         """(pack, score) -> float32[files]."""
         return dict(zip(self.columns, self.values, strict=True))
 
+    @cached_property
+    def spreads_by_column(self) -> Mapping[tuple[str, str], Steps]:
+        """(pack, score) -> uint8[files]."""
+        return dict(zip(self.columns, self.spreads, strict=True))
+
     def at(self, places: NDArray[np.intp]) -> Block:
         """Some of the files, by where they stand, in order."""
         if len(places) == len(self.ids):
             return self
-        return Block(self.library_id, self.packs, self.ids[places], np.take(self.values, places, axis=1))
+        ids, values = self.ids[places], np.take(self.values, places, axis=1)
+        spreads = np.take(self.spreads, places, axis=1)
+        return Block(self.library_id, self.packs, ids, values, spreads, self.by_hand.among(ids))
 
 
 @dataclass(frozen=True)
@@ -85,7 +111,8 @@ _Key = tuple[int, tuple[int, ...], int]  # library, packs, span
 class ScoreMatrix:
     """The scores of one database, for one process. Threads may share it.
 
-    Float32, because tags and tiers must come out as they do for one file: a million files with 57 scores are 230 MB.
+    Float32, because tags and tiers must come out as they do for one file: a million files with 57 scores are 230 MB,
+    and 57 MB for their spreads in bytes.
     """
 
     def __init__(self) -> None:
@@ -100,8 +127,9 @@ class ScoreMatrix:
         with self._lock:
             if self._mark is None:
                 self._mark = _mark(tx)
+                present = _present(tx)
                 for span in _spans(tx):
-                    self._replace(tx, span, None)
+                    self._replace(tx, span, None, present)
                 self._publish()
                 return self._snapshot
             mark, changed = _mark(tx), _changed(tx, self._mark)
@@ -117,10 +145,10 @@ class ScoreMatrix:
         blocks = tuple(self._blocks[key] for key in sorted(self._blocks))
         self._snapshot = Snapshot(self._snapshot.version + 1, blocks)
 
-    def _replace(self, tx: Transaction, span: int, changed: Ids | None) -> None:
+    def _replace(self, tx: Transaction, span: int, changed: Ids | None, present: _Present | None = None) -> None:
         """Make the span's blocks anew, as a whole or only what concerns the changed files."""
-        rows = _rows_of_span(tx, span) if changed is None else _rows_of(tx, changed)
-        if set(rows.packs) - self._packs.keys():
+        rows = _rows_of_span(tx, span, present) if changed is None else _rows_of(tx, changed)
+        if set(rows.packs.tolist()) - self._packs.keys():
             self._packs = _packs(tx)
         fresh = _blocks(rows, self._packs)
         for key in [key for key in self._blocks if key[2] == span]:
@@ -132,8 +160,7 @@ class ScoreMatrix:
             if not stays.all():
                 del self._blocks[key]
                 if stays.any():
-                    kept = np.compress(stays, old.values, axis=1)
-                    self._blocks[key] = Block(old.library_id, old.packs, old.ids[stays], kept)
+                    self._blocks[key] = old.at(np.flatnonzero(stays))
         for block in fresh:
             key = (block.library_id, tuple(pack.id for pack in block.packs), span)
             self._blocks[key] = _joined(self._blocks[key], block) if key in self._blocks else block
@@ -141,9 +168,9 @@ class ScoreMatrix:
 
 def read_blocks(tx: Transaction) -> Iterator[Block]:
     """The same blocks, read one span after the other and kept nowhere: for those who need them once."""
-    packs = _packs(tx)
+    packs, present = _packs(tx), _present(tx)
     for span in _spans(tx):
-        yield from _blocks(_rows_of_span(tx, span), packs)
+        yield from _blocks(_rows_of_span(tx, span, present), packs)
 
 
 def _mark(tx: Transaction) -> int:
@@ -175,60 +202,116 @@ def _packs(tx: Transaction) -> dict[int, ScorePack]:
     return {row["id"]: ScorePack(**{**row, "heads": tuple(json.loads(row["heads"]))}) for row in rows}
 
 
-def _rows(tx: Transaction, *, of: str, **params: Any) -> _Rows:
-    return _Rows(
-        *tx.columns(
-            f"SELECT id, library_id FROM library_files WHERE missing_since IS NULL AND id {of} ORDER BY id", **params
-        ),
-        *tx.columns(f"SELECT file_id, pack_id, scores FROM file_scores WHERE file_id {of} ORDER BY file_id", **params),
+def _present(tx: Transaction, condition: str = "1 = 1", **params: Any) -> _Present:
+    ids, libraries = (
+        np.array(column, np.int64)
+        for column in tx.columns(
+            f"SELECT id, library_id FROM library_files WHERE missing_since IS NULL AND {condition}", **params
+        )
     )
+    order = np.argsort(ids, kind="stable")
+    return _Present(ids[order], libraries[order])
 
 
-def _rows_of_span(tx: Transaction, span: int) -> _Rows:
-    return _rows(tx, of="BETWEEN :first AND :last", first=span * SPAN, last=(span + 1) * SPAN - 1)
+def _rows_of_span(tx: Transaction, span: int, present: _Present | None) -> _Rows:
+    ends = {"first": span * SPAN, "last": (span + 1) * SPAN - 1}
+    present = present.within(**ends) if present else _present(tx, "id BETWEEN :first AND :last", **ends)
+    return _rows(tx, present, "file_id BETWEEN :first AND :last", **ends)
 
 
 def _rows_of(tx: Transaction, ids: Ids) -> _Rows:
-    parts = [_rows(tx, of="IN :ids", ids=ids[i : i + CHUNK].tolist()) for i in range(0, len(ids), CHUNK)]
-    names = [field.name for field in fields(_Rows)]
-    return _Rows(*([value for part in parts for value in getattr(part, name)] for name in names))
+    these, listed = among(tx, ids.tolist())
+    return _rows(tx, _present(tx, f"id IN {these}", ids=listed), f"file_id IN {these}", ids=listed)
+
+
+def _rows(tx: Transaction, present: _Present, condition: str, **params: Any) -> _Rows:
+    settled = tx.columns(f"SELECT file_id, moods, kept FROM corrections WHERE {condition} ORDER BY file_id", **params)
+    return _Rows(present, *_vectors(tx, condition, **params), *settled)
+
+
+def _vectors(tx: Transaction, condition: str, **params: Any) -> tuple[Ids, Ids, Matrix, Matrix]:
+    """Files, packs, and what is stored of each file and pack, end to end."""
+    if tx.is_postgresql:
+        files, packs, *parts = tx.columns(
+            f"SELECT file_id, pack_id, scores, spreads FROM file_scores WHERE {condition}", **params
+        )
+        scores, spreads = (b"".join(part) for part in parts)
+        return np.array(files, np.int64), np.array(packs, np.int64), *_floats(scores, spreads)
+    # Joined by SQLite, whose aggregates all see the rows in the same order: a third less than row by row.
+    ((listed_files, listed_packs, scores, spreads),) = tx.tuples(
+        f"""
+        SELECT group_concat(file_id), group_concat(pack_id),
+               CAST(group_concat(scores, '') AS BLOB), CAST(group_concat(spreads, '') AS BLOB)
+          FROM file_scores
+         WHERE {condition}
+        """,
+        **params,
+    )
+    of_files, of_packs = (np.fromstring(text, np.int64, sep=",") for text in (listed_files or "", listed_packs or ""))
+    return of_files, of_packs, *_floats(scores or b"", spreads or b"")
+
+
+def _floats(scores: bytes, spreads: bytes) -> tuple[Matrix, Matrix]:
+    return np.frombuffer(scores, FLOAT32), np.frombuffer(spreads, FLOAT32)
 
 
 def _blocks(rows: _Rows, packs: Mapping[int, ScorePack]) -> list[Block]:
     """Rows of one span, sorted into blocks."""
-    if not rows.ids or not rows.files:
+    ids, libraries = rows.present.ids, rows.present.libraries
+    if not len(ids) or not len(rows.files):
         return []
-    ids, libraries = np.array(rows.ids, np.int64), np.array(rows.libraries, np.int64)
-    files, of_pack = np.array(rows.files, np.int64), np.array(rows.packs, np.int64)
-    place = np.minimum(np.searchsorted(ids, files), len(ids) - 1)
-    is_there = ids[place] == files
+    place = np.minimum(np.searchsorted(ids, rows.files), len(ids) - 1)
+    is_there = ids[place] == rows.files
+    known, which = np.unique(rows.packs, return_inverse=True)
+    sizes = np.array([len(packs[i].heads) for i in known.tolist()])[which]
+    begins = np.cumsum(sizes) - sizes
     kind = libraries  # what tells blocks apart: the library, then each pack
     found = []
-    for pack in sorted({packs[i] for i in set(rows.packs)}, key=lambda pack: (pack.pack, pack.id)):
-        mine = np.flatnonzero((of_pack == pack.id) & is_there)
-        joined = np.frombuffer(b"".join([rows.vectors[i] for i in mine.tolist()]), FLOAT32)
+    for pack in sorted((packs[i] for i in known.tolist()), key=lambda pack: (pack.pack, pack.id)):
+        mine = np.flatnonzero((rows.packs == pack.id) & is_there)
+        values, spreads = (_stacked(part, begins[mine], len(pack.heads)) for part in (rows.scores, rows.spreads))
         at = np.full(len(ids), -1)
         at[place[mine]] = np.arange(len(mine))
-        found.append((pack, joined.reshape(len(mine), len(pack.heads)), at))
+        found.append((pack, values, spread_steps(spreads), at))
         kind = np.unique(kind * 2 + (at >= 0), return_inverse=True)[1]
     groups = [np.flatnonzero(kind == number) for number in range(int(kind.max()) + 1)]
-    blocks = [_block(int(libraries[some[0]]), ids[some], some, found) for some in groups]
+    settled = zip(rows.corrected, rows.moods, rows.kept, strict=True)
+    by_hand = ByHand.of({file_id: corrections.read(moods, kept) for file_id, moods, kept in settled})
+    blocks = [_block(int(libraries[some[0]]), ids[some], some, found, by_hand) for some in groups]
     return [block for block in blocks if block.packs]
 
 
-def _block(library_id: int, ids: Ids, chosen: Ids, found: Sequence[tuple[ScorePack, Matrix, Ids]]) -> Block:
-    heard = [(pack, vectors, at[chosen]) for pack, vectors, at in found if at[chosen[0]] >= 0]
-    values = np.empty((sum(len(pack.heads) for pack, _, _ in heard), len(ids)), np.float32)
+def _stacked(vectors: Matrix, begins: Ids, size: int) -> Matrix:
+    """Those of the vectors that begin there, float32[begins, size]; where they lie evenly, as nearly always, a view."""
+    steps = np.diff(begins)
+    if len(steps) and (steps == steps[0]).all():
+        strides = (int(steps[0]) * vectors.itemsize, vectors.itemsize)
+        return np.lib.stride_tricks.as_strided(vectors[begins[0] :], (len(begins), size), strides, writeable=False)
+    return vectors[begins[:, None] + np.arange(size)]
+
+
+def _block(
+    library_id: int, ids: Ids, chosen: Ids, found: Sequence[tuple[ScorePack, Matrix, Steps, Ids]], by_hand: ByHand
+) -> Block:
+    heard = [(pack, scores, steps, at[chosen]) for pack, scores, steps, at in found if at[chosen[0]] >= 0]
+    columns = sum(len(pack.heads) for pack, *_ in heard)
+    values, spreads = np.empty((columns, len(ids)), np.float32), np.empty((columns, len(ids)), np.uint8)
     row = 0
-    for pack, vectors, at in heard:
-        is_all = len(at) == len(vectors) and np.array_equal(at, np.arange(len(at)))
-        values[row : row + len(pack.heads)] = (vectors if is_all else vectors[at]).T
+    for pack, scores, steps, at in heard:
+        rows = slice(row, row + len(pack.heads))
+        is_all = len(at) == len(scores) and np.array_equal(at, np.arange(len(at)))
+        values[rows] = (scores if is_all else scores[at]).T
+        spreads[rows] = (steps if is_all else steps[at]).T
         row += len(pack.heads)
-    return Block(library_id, tuple(pack for pack, _, _ in heard), ids, values)
+    return Block(library_id, tuple(pack for pack, *_ in heard), ids, values, spreads, by_hand.among(ids))
 
 
 def _joined(one: Block, other: Block) -> Block:
     ids = np.concatenate([one.ids, other.ids])
     order = np.argsort(ids, kind="stable")
-    values = np.take(np.concatenate([one.values, other.values], axis=1), order, axis=1)
-    return Block(one.library_id, one.packs, ids[order], values)
+    values, spreads = (
+        np.take(np.concatenate(parts, axis=1), order, axis=1)
+        for parts in ((one.values, other.values), (one.spreads, other.spreads))
+    )
+    by_hand = ByHand.joined([one.by_hand, other.by_hand])
+    return Block(one.library_id, one.packs, ids[order], values, spreads, by_hand)

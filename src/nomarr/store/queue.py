@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from nomarr.store.database import Transaction
 from nomarr.store.files import FRESH_START, FROM, join_path, run_in_chunks
+from nomarr.store.schema import TO_DO
 
+# Priorities: what a library held when it was first scanned waits for what came since, and all for what is asked for.
+ASKED_FOR, NEW_MUSIC, BACK_CATALOGUE = 10, 5, 0
 # As its partial index has it; a reason why nothing is to be written, without failures, is no problem.
 PROBLEM = "(f.set_aside OR f.write_error IS NOT NULL) AND (f.set_aside OR f.write_failures > 0)"
 
@@ -144,6 +147,25 @@ def problems(tx: Transaction, limit: int, offset: int = 0) -> list[Problem]:
 def problem_count(tx: Transaction) -> int:
     """How many files `problems` would list."""
     return int(tx.scalar(f"SELECT COUNT(*) FROM library_files AS f WHERE {PROBLEM} AND f.missing_since IS NULL"))
+
+
+def set_aside_by_kind(tx: Transaction) -> dict[str, int]:
+    """How many files were set aside, by the kind of failure."""
+    rows = tx.all(
+        f"""
+        SELECT COALESCE(f.error_kind, 'other') AS kind, COUNT(*) AS files
+          FROM library_files AS f
+         WHERE {PROBLEM} AND f.set_aside AND f.missing_since IS NULL
+         GROUP BY 1
+        """
+    )
+    return {row["kind"]: row["files"] for row in rows}
+
+
+def waiting_since(tx: Transaction) -> int | None:
+    """When the file that has waited longest was queued, or last tried; None where nothing waits."""
+    first: int | None = tx.scalar(f"SELECT updated_at FROM library_files WHERE {TO_DO} ORDER BY updated_at LIMIT 1")
+    return first
 
 
 def queue_depth(tx: Transaction, *, library_id: int | None = None, now: int) -> QueueDepth:

@@ -45,7 +45,9 @@ libraries = Table(
     Column("is_enabled", Boolean, nullable=False, server_default=true()),
     Column("origin", Text, nullable=False, server_default="user"),
     Column("file_write_mode", Text),  # NULL: as the settings say
+    Column("standard_fields", Text),  # separated by commas; NULL: as the settings say
     Column("watch_mode", Text, nullable=False, server_default="off"),
+    Column("watch_problem", Text),  # why it is not watched as it should be
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("scan_started_at", BigInteger),
@@ -53,6 +55,7 @@ libraries = Table(
     Column("scan_heartbeat_at", BigInteger),
     Column("scan_error", Text),
     Column("scan_owner", Text),  # NULL: no scan is running
+    Column("whole_scan_at", BigInteger),  # when a scan of all of it last came to its end
     CheckConstraint("origin IN ('user', 'tag')", name="origin"),
     sqlite_autoincrement=True,
 )
@@ -144,6 +147,8 @@ library_files = Table(
         sqlite_where=text("missing_since IS NOT NULL"),
         postgresql_where=text("missing_since IS NOT NULL"),
     ),
+    # Which file has waited longest.
+    Index("ix_library_files_waiting", "updated_at", sqlite_where=text(TO_DO), postgresql_where=text(TO_DO)),
     Index("ix_library_files_audio_key", "audio_key"),
     # Which calibration the files' tags come from.
     Index(
@@ -257,13 +262,25 @@ patch_embeddings = Table(
     schema="patches",
 )
 
+# What people settled about moods. Without a foreign key: it outlives the file's row, and comes back with the sound.
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("file_id", Integer, primary_key=True, autoincrement=False),
+    Column("audio_hash", Text, index=True),  # NULL: not listened to yet
+    Column("moods", Text, nullable=False),  # JSON: mood -> tier, 0 for "not this one"
+    Column("kept", Text),  # JSON: the words of a locked file; NULL: not locked
+    Column("updated_at", BigInteger, nullable=False),
+)
+
 file_tags = Table(
     "file_tags",
     metadata,
     Column("file_id", ForeignKey("library_files.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("name", PlainText, nullable=False),
+    Column("position", Integer, nullable=False, server_default="0"),  # among the tag's values: 0 once a file
     Column("value", PlainText, nullable=False),
-    Index("ix_file_tags_name_value", "name", "value", "file_id"),
+    Index("ix_file_tags_name_value", "name", "value", "file_id", "position"),
 )
 
 journal = Table(
@@ -324,4 +341,65 @@ workers = Table(
     Column("heartbeat_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("file_id", Integer),
+    Column("files", Integer, nullable=False, server_default="0"),  # done since it started
+    Column("rate_per_minute", Float),
+    Column("memory_bytes", BigInteger),
+    Column("trouble", Text),  # what keeps it from working, or from writing
+)
+
+# What all workers together have done since the tables were made; each adds to it with its heartbeat.
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Float, nullable=False),
+)
+
+# Places that somebody spoke of, to be looked at when nothing more is heard of their folder.
+announcements = Table(
+    "announcements",
+    metadata,
+    Column("library_id", ForeignKey("libraries.id", ondelete="CASCADE"), primary_key=True),
+    Column("path", PlainText, primary_key=True),  # relative to the library's root, "" for the root itself
+    Column("album", PlainText, nullable=False),  # what is waited for together: a file's folder
+    Column("is_tree", Boolean, nullable=False),  # with all that lies below
+    Column("is_promised", Boolean, nullable=False),  # a file that should be there, and that somebody wants analysed
+    Column("seen", Text),  # as it was at the last look
+    Column("first_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False, index=True),
+)
+
+# What one process in the cluster does for all.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+
+# Navidrome's ids of our files, found out by looking at both; a generation is one such look.
+navidrome_songs = Table(
+    "navidrome_songs",
+    metadata,
+    Column("file_id", ForeignKey("library_files.id", ondelete="CASCADE"), primary_key=True),
+    Column("song_id", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+)
+
+navidrome_playlists = Table(
+    "navidrome_playlists",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", Text, nullable=False),  # user@url
+    Column("name", Text, nullable=False),  # by which it was pushed; people may have renamed it since
+    Column("kind", Text, nullable=False),
+    Column("navidrome_id", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("seen", Text, nullable=False),  # a hash of what Navidrome held right after it was pushed
+    Column("tracks", Integer, nullable=False),
+    Column("pushed_at", BigInteger, nullable=False),
+    UniqueConstraint("account", "name"),
+    CheckConstraint("kind IN ('rules', 'list')", name="kind"),
+    sqlite_autoincrement=True,
 )

@@ -14,7 +14,8 @@ from nomarr.store.files import FROM, LONGEST_KEY, fold, join_path
 from nomarr.store.queue import PROBLEM
 
 Ids = NDArray[np.int64]
-Status = Literal["pending", "running", "done", "errors", "missing", "unwritten"]
+Status = Literal["pending", "running", "done", "errors", "missing", "unwritten", "analysed", "tagged", "failed"]
+Fact = Literal["year", "genre", "container", "minutes"]
 Order = Literal["path", "artist", "album", "title", "added", "analyzed"]
 
 FEW = 2000  # so many are sorted at once; more are met by walking along an index of the order
@@ -32,6 +33,10 @@ STATUSES: dict[Status | None, str] = {
     "errors": f"{PROBLEM} AND f.missing_since IS NULL",
     "missing": "f.missing_since IS NOT NULL",
     "unwritten": f"{CURRENT} AND (f.needs_write OR f.written_hash IS NULL)",
+    # As store.analytics counts how far a library is.
+    "analysed": CURRENT,
+    "tagged": "f.written_hash IS NOT NULL AND f.missing_since IS NULL",
+    "failed": "f.set_aside AND f.missing_since IS NULL",
 }
 ORDERS: dict[Order, tuple[str, ...]] = {
     "path": ("f.library_id", "f.folder", "f.name"),
@@ -69,8 +74,9 @@ class Track:
 class Wanted:
     """Which files: all that is given must hold. `ids`, ascending, are files that are not missing.
 
-    `tags` are pairs of a tag's name and its value, None for any. Upper and lower case are alike, and so are accents
-    but in the values of tags.
+    `tags` are pairs of a tag's name and its value, None for any; `without` are those that a file must not have. Upper
+    and lower case are alike, and so are accents but in the values of tags. `facts` hold to the letter, and None stands
+    for files that do not say; `minutes` are whole ones, and 60 all from an hour on. No library stands for all.
     """
 
     words: str = ""
@@ -78,8 +84,10 @@ class Wanted:
     album: str | None = None
     tags: tuple[tuple[str, str | None], ...] = ()
     ids: Ids | None = None
-    library_id: int | None = None
+    library_ids: tuple[int, ...] = ()
     status: Status | None = None
+    without: tuple[tuple[str, str | None], ...] = ()
+    facts: tuple[tuple[Fact, str | int | None], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,9 +197,9 @@ def _conditions(wanted: Wanted, now: int, *, walking: bool = False) -> tuple[str
     parts, params = [STATUSES[wanted.status]], dict[str, Any]()
     if ":now" in parts[0]:
         params["now"] = now
-    if wanted.library_id is not None:
-        parts.append(f"{plus}f.library_id = :library")
-        params["library"] = wanted.library_id
+    if wanted.library_ids:
+        parts.append(f"{plus}f.library_id IN :libraries")
+        params["libraries"] = wanted.library_ids
     for column, text in (("artist", wanted.artist), ("album", wanted.album)):
         if text is not None:
             parts.append(f"f.{column}_key = :{column}")
@@ -199,10 +207,15 @@ def _conditions(wanted: Wanted, now: int, *, walking: bool = False) -> tuple[str
     for number, word in enumerate(fold(wanted.words).split()[:MOST_WORDS]):
         parts.append(f"f.words LIKE :word_{number} ESCAPE '!'")
         params[f"word_{number}"] = f"%{_literally(word)}%"
-    for number, (name, value) in enumerate(wanted.tags):
+    tagged = [("IN", *tag) for tag in wanted.tags] + [("NOT IN", *tag) for tag in wanted.without]
+    for number, (among, name, value) in enumerate(tagged):
         condition, more = _tagged(str(number), name, value)
-        parts.append(f"{plus}f.id IN (SELECT file_id FROM file_tags WHERE {condition})")
+        parts.append(f"{plus}f.id {among} (SELECT file_id FROM file_tags WHERE {condition})")
         params.update(more)
+    for fact, known in wanted.facts:
+        condition, values = _fact(fact, known)
+        parts.append(condition)
+        params.update(values)
     return " AND ".join(parts), params
 
 
@@ -218,6 +231,19 @@ def _tagged(key: str, name: str, value: str | None) -> tuple[str, dict[str, str]
         params.update({low: letter, high: f"{letter}{LAST_CHARACTER}"})
     params[f"value_{key}"] = value
     return f"({' OR '.join(ranges)}) AND LOWER(value) = LOWER(CAST(:value_{key} AS TEXT))", params
+
+
+def _fact(fact: Fact, value: str | int | None) -> tuple[str, dict[str, str | int]]:
+    """SQL and parameters for what a file says of itself."""
+    column = "f.duration_s" if fact == "minutes" else f"f.{fact}"
+    if value is None:
+        return f"{column} IS NULL", {}
+    if fact != "minutes":
+        return f"{column} = :{fact}", {fact: value}
+    first = 60 * int(value)
+    if first >= 3600:
+        return f"{column} >= :minutes", {"minutes": 3600}
+    return f"{column} >= :minutes AND {column} < :minutes_end", {"minutes": first, "minutes_end": first + 60}
 
 
 def _literally(word: str) -> str:

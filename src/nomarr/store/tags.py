@@ -12,6 +12,7 @@ from nomarr.store.database import Transaction
 NAME_LIMIT, VALUE_LIMIT = 100, 500
 LARGEST_INTEGER = 2**31 - 1
 
+Fields = Mapping[str, Sequence[str]]
 T = TypeVar("T")
 
 
@@ -35,13 +36,26 @@ def replace_file_tags(tx: Transaction, file_id: int, mapping: Mapping[str, Seque
 def add_file_tags(tx: Transaction, by_file: Mapping[int, Mapping[str, Sequence[str]]]) -> None:
     """Add the own tags of files that have none yet."""
     tx.many(
-        "INSERT INTO file_tags (file_id, name, value) VALUES (:file_id, :name, :value)",
+        "INSERT INTO file_tags (file_id, name, position, value) VALUES (:file_id, :name, :position, :value)",
         [
-            {"file_id": file_id, "name": name, "value": value}
+            {"file_id": file_id, "name": name, "position": position, "value": value}
             for file_id, mapping in by_file.items()
-            for name, value in _pairs(mapping)
+            for name, values in _values(mapping).items()
+            for position, value in enumerate(values)
         ],
     )
+
+
+def note_standard(tx: Transaction, file_id: int, *, before: Fields, after: Fields) -> None:
+    """Take over what a write made of MOOD and GENRE; they were not there before, or ours."""
+    values = {name: after.get(name.upper(), ()) for name in ("mood", "genre") if name.upper() in {**before, **after}}
+    if not values:
+        return
+    tx.run("DELETE FROM file_tags WHERE file_id = :id AND name IN :names", id=file_id, names=list(values))
+    add_file_tags(tx, {file_id: values})
+    if "genre" in values:
+        genre = next(iter(values["genre"]), None)
+        tx.run("UPDATE library_files SET genre = :genre WHERE id = :id", genre=genre, id=file_id)
 
 
 def file_tags(tx: Transaction, file_id: int) -> dict[str, tuple[str, ...]]:
@@ -51,10 +65,14 @@ def file_tags(tx: Transaction, file_id: int) -> dict[str, tuple[str, ...]]:
     return {name: tuple(row["value"] for row in rows if row["name"] == name) for name in names}
 
 
-def _pairs(mapping: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+def _values(mapping: Fields) -> dict[str, list[str]]:
+    """Each tag's different values, as the database can hold them."""
     pairs = (
         ((clean(name) or "")[:NAME_LIMIT], (clean(value) or "")[:VALUE_LIMIT])
         for name, values in mapping.items()
         for value in values
     )
-    return list(dict.fromkeys(pair for pair in pairs if all(pair)))
+    found: dict[str, list[str]] = {}
+    for name, value in dict.fromkeys(pair for pair in pairs if all(pair)):
+        found.setdefault(name, []).append(value)
+    return found

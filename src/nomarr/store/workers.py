@@ -6,12 +6,17 @@ from dataclasses import dataclass
 
 from nomarr.store.database import Transaction
 
-COLUMNS = "id, host, pid, version, started_at, heartbeat_at, state, file_id"
+COLUMNS = """
+    id, host, pid, version, started_at, heartbeat_at, state, file_id, files, rate_per_minute, memory_bytes, trouble
+"""
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker as it last spoke of itself; `file_id` is the file it has in hand."""
+    """A worker as it last spoke of itself; `file_id` is the file it has in hand, `files` those it is done with.
+
+    `trouble` is what keeps it from working, or from writing tags.
+    """
 
     id: str
     host: str
@@ -21,6 +26,10 @@ class Worker:
     heartbeat_at: int
     state: str
     file_id: int | None
+    files: int
+    rate_per_minute: float | None
+    memory_bytes: int | None
+    trouble: str | None
 
 
 def heartbeat(
@@ -33,14 +42,21 @@ def heartbeat(
     now: int,
     state: str,
     file_id: int | None = None,
+    files: int = 0,
+    rate_per_minute: float | None = None,
+    memory_bytes: int | None = None,
+    trouble: str | None = None,
 ) -> None:
     """Say that the worker is alive and what it does."""
     tx.run(
-        """
-        INSERT INTO workers (id, host, pid, version, started_at, heartbeat_at, state, file_id)
-        VALUES (:worker, :host, :pid, :version, :now, :now, :state, :file_id)
+        f"""
+        INSERT INTO workers ({COLUMNS})
+        VALUES (:worker, :host, :pid, :version, :now, :now, :state, :file_id, :files, :rate_per_minute, :memory_bytes,
+                :trouble)
         ON CONFLICT (id) DO UPDATE
-           SET heartbeat_at = excluded.heartbeat_at, state = excluded.state, file_id = excluded.file_id
+           SET heartbeat_at = excluded.heartbeat_at, state = excluded.state, file_id = excluded.file_id,
+               files = excluded.files, rate_per_minute = excluded.rate_per_minute,
+               memory_bytes = excluded.memory_bytes, trouble = excluded.trouble
         """,
         worker=worker,
         host=host,
@@ -49,6 +65,10 @@ def heartbeat(
         now=now,
         state=state,
         file_id=file_id,
+        files=files,
+        rate_per_minute=rate_per_minute,
+        memory_bytes=memory_bytes,
+        trouble=trouble,
     )
 
 

@@ -22,7 +22,9 @@ def upgrade() -> None:
         sa.Column("is_enabled", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("origin", sa.Text(), server_default="user", nullable=False),
         sa.Column("file_write_mode", sa.Text(), nullable=True),
+        sa.Column("standard_fields", sa.Text(), nullable=True),
         sa.Column("watch_mode", sa.Text(), server_default="off", nullable=False),
+        sa.Column("watch_problem", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("scan_started_at", sa.BigInteger(), nullable=True),
@@ -30,6 +32,7 @@ def upgrade() -> None:
         sa.Column("scan_heartbeat_at", sa.BigInteger(), nullable=True),
         sa.Column("scan_error", sa.Text(), nullable=True),
         sa.Column("scan_owner", sa.Text(), nullable=True),
+        sa.Column("whole_scan_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("origin IN ('user', 'tag')", name=op.f("ck_libraries_origin")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_libraries")),
         sa.UniqueConstraint("name", name=op.f("uq_libraries_name")),
@@ -93,8 +96,44 @@ def upgrade() -> None:
         sa.Column("heartbeat_at", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("file_id", sa.Integer(), nullable=True),
+        sa.Column("files", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("rate_per_minute", sa.Float(), nullable=True),
+        sa.Column("memory_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("trouble", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
     )
+    op.create_table(
+        "counters",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
+    )
+    op.create_table(
+        "leases",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
+    )
+    op.create_table(
+        "announcements",
+        sa.Column("library_id", sa.Integer(), nullable=False),
+        sa.Column("path", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("album", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("is_tree", sa.Boolean(), nullable=False),
+        sa.Column("is_promised", sa.Boolean(), nullable=False),
+        sa.Column("seen", sa.Text(), nullable=True),
+        sa.Column("first_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["library_id"],
+            ["libraries.id"],
+            name=op.f("fk_announcements_library_id_libraries"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("library_id", "path", name=op.f("pk_announcements")),
+    )
+    op.create_index(op.f("ix_announcements_due_at"), "announcements", ["due_at"], unique=False)
     op.create_table(
         "library_files",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -183,6 +222,14 @@ def upgrade() -> None:
             postgresql_where=sa.text("missing_since IS NULL"),
         )
     op.create_index("ix_library_files_updated_at", "library_files", ["updated_at"], unique=False)
+    op.create_index(
+        "ix_library_files_waiting",
+        "library_files",
+        ["updated_at"],
+        unique=False,
+        sqlite_where=sa.text("(needs_tagging OR needs_write) AND missing_since IS NULL AND NOT set_aside"),
+        postgresql_where=sa.text("(needs_tagging OR needs_write) AND missing_since IS NULL AND NOT set_aside"),
+    )
     op.create_index(
         "ix_library_files_lease",
         "library_files",
@@ -308,9 +355,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("version", "head_key", name=op.f("pk_calibration_heads")),
     )
     op.create_table(
+        "corrections",
+        sa.Column("file_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("audio_hash", sa.Text(), nullable=True),
+        sa.Column("moods", sa.Text(), nullable=False),
+        sa.Column("kept", sa.Text(), nullable=True),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("file_id", name=op.f("pk_corrections")),
+    )
+    op.create_index(op.f("ix_corrections_audio_hash"), "corrections", ["audio_hash"], unique=False)
+    op.create_table(
         "file_tags",
         sa.Column("file_id", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("position", sa.Integer(), server_default="0", nullable=False),
         sa.Column("value", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.ForeignKeyConstraint(
             ["file_id"],
@@ -320,7 +378,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_file_tags_file_id"), "file_tags", ["file_id"], unique=False)
-    op.create_index("ix_file_tags_name_value", "file_tags", ["name", "value", "file_id"], unique=False)
+    op.create_index("ix_file_tags_name_value", "file_tags", ["name", "value", "file_id", "position"], unique=False)
     op.create_table(
         "journal",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -347,6 +405,35 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_journal_batch"), "journal", ["batch"], unique=False)
     op.create_index(op.f("ix_journal_file_id"), "journal", ["file_id"], unique=False)
+    op.create_table(
+        "navidrome_playlists",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("navidrome_id", sa.Text(), nullable=False),
+        sa.Column("query", sa.Text(), nullable=False),
+        sa.Column("seen", sa.Text(), nullable=False),
+        sa.Column("tracks", sa.Integer(), nullable=False),
+        sa.Column("pushed_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("kind IN ('rules', 'list')", name=op.f("ck_navidrome_playlists_kind")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_navidrome_playlists")),
+        sa.UniqueConstraint("account", "name", name=op.f("uq_navidrome_playlists_account_name")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "navidrome_songs",
+        sa.Column("file_id", sa.Integer(), nullable=False),
+        sa.Column("song_id", sa.Text(), nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["file_id"],
+            ["library_files.id"],
+            name=op.f("fk_navidrome_songs_file_id_library_files"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("file_id", name=op.f("pk_navidrome_songs")),
+    )
     if op.get_bind().dialect.name == "postgresql":
         _note_score_changes_on_postgresql()
     else:
@@ -368,6 +455,9 @@ def _note_score_changes_on_sqlite() -> None:
             f"WHEN {FILE_CHANGED.replace('IS DISTINCT FROM', 'IS NOT')}",
             "NEW.id, 0",
         ),
+        ("corrected", "AFTER INSERT ON corrections", "NEW.file_id, 0"),
+        ("corrected_again", "AFTER UPDATE ON corrections", "NEW.file_id, 0"),
+        ("not_corrected", "AFTER DELETE ON corrections", "OLD.file_id, 0"),
     ):
         op.execute(
             f"""
@@ -384,6 +474,7 @@ def _note_score_changes_on_postgresql() -> None:
     for name, row in (
         ("scores", "COALESCE(NEW.file_id, OLD.file_id), COALESCE(NEW.pack_id, OLD.pack_id)"),
         ("file", "NEW.id, 0"),
+        ("correction", "COALESCE(NEW.file_id, OLD.file_id), 0"),
     ):
         op.execute(
             f"""
@@ -407,5 +498,11 @@ def _note_score_changes_on_postgresql() -> None:
         f"""
         CREATE TRIGGER scores_elsewhere AFTER UPDATE OF missing_since, library_id ON library_files
         FOR EACH ROW WHEN ({FILE_CHANGED}) EXECUTE FUNCTION note_changed_file()
+        """
+    )
+    op.execute(
+        """
+        CREATE TRIGGER scores_corrected AFTER INSERT OR UPDATE OR DELETE ON corrections
+        FOR EACH ROW EXECUTE FUNCTION note_changed_correction()
         """
     )
