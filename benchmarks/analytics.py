@@ -1,9 +1,13 @@
 """How quickly a large library is calibrated and looked at as a whole.
 
-    python benchmarks/analytics.py [--tracks 100000] [--url sqlite:////tmp/x.db]
+    python benchmarks/analytics.py [--tracks 100000 1000000] [--url sqlite:////tmp/x.db ...] [--keep FOLDER]
 
-Fills an empty database with files, their own tags and scores as the default packs give them, then calibrates it and
-asks every analytics endpoint, cold and warm.
+For each number of tracks an SQLite database, and a PostgreSQL one where its server programs are installed, is filled
+with files, their own tags and scores as the default packs give them. Then, in a process of its own: every analytics
+endpoint of a server that was never asked anything (cold: the scores are read first) and again (warm), a calibration,
+finding the files that it changes, and having them written. Beside some of it stands what a plain program would do in
+the same process. CPU seconds are of that process alone, so PostgreSQL's own are missing; with other work on the machine
+they are the honest figure, and the load says how much there was.
 """
 
 from __future__ import annotations
@@ -13,11 +17,18 @@ import asyncio
 import gc
 import json
 import logging
+import os
+import pwd
 import resource
+import shutil
+import signal
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,57 +39,183 @@ from fastapi import FastAPI
 from nomarr import recalibration
 from nomarr.inference.vocabulary import MSD, VIBENET
 from nomarr.moods.reference import reference_calibrations
+from nomarr.moods.tags import tags_hash
 from nomarr.settings import Settings
+from nomarr.store import analytics
 from nomarr.store.database import Database
 from nomarr.store.matrix import ScoreMatrix
+from nomarr.wanted import wanted_tags
 from nomarr.web.app import create_app
 from nomarr.web.auth import require_login
 
 BATCH = 10_000
+SAMPLE = 500  # tracks that the plain program handles one by one; the rest is extrapolated
 PACKS = {"musicnn": [output.head for output in MSD], "vibenet": [output.head for output in VIBENET]}
+ENDPOINTS = ("tag-frequencies", "mood-distribution", "tag-correlations", "mood-cooccurrence", "overview", "coverage")
+COLUMNS = f"{'':32} {'cold':>8} {'CPU':>8} {'warm':>8} {'CPU':>8} {'plain':>9} {'CPU':>9} {'ratio':>7}   ms"
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--tracks", type=int, default=100_000)
-    arguments.add_argument("--url", help="a database, empty or filled before; by default SQLite in a temporary folder")
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--tracks", type=int, nargs="+", default=[100_000])
+    arguments.add_argument("--url", nargs="+", help="databases instead, empty or filled before")
+    arguments.add_argument("--keep", type=Path, help="a folder where the SQLite databases stay")
+    arguments.add_argument("--measure", help=argparse.SUPPRESS)
     given = arguments.parse_args()
     logging.disable()
-    with (
-        tempfile.TemporaryDirectory(prefix="nomarr-analytics-") as folder,
-        Database(given.url or f"sqlite:///{folder}/nomarr.db") as db,
-    ):
-        if is_empty(db):
-            timed(f"making {given.tracks} tracks", lambda: fill(db, given.tracks))
-        measure(db, Path(folder))
+    if given.measure:
+        with tempfile.TemporaryDirectory() as folder, Database(given.measure) as db:
+            measure(db, Path(folder))
+        return
+    with ExitStack() as stack:
+        folder = given.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nomarr-analytics-")))
+        server = None if given.url else stack.enter_context(postgresql())
+        for tracks in given.tracks:
+            for url in given.url or databases(folder, server, tracks):
+                with Database(url) as db:
+                    if is_empty(db):
+                        fill(db, tracks)
+                subprocess.run([sys.executable, __file__, "--measure", url], check=True)
 
 
-ENDPOINTS = ("tag-frequencies", "mood-distribution", "tag-correlations", "mood-cooccurrence", "overview", "coverage")
-MOODS = "/api/web/analytics/mood-distribution"
+def databases(folder: Path, server: Path | None, tracks: int) -> list[str]:
+    urls = [f"sqlite:///{folder}/nomarr-{tracks}.db"]
+    if server is not None:
+        subprocess.run([program("createdb"), "-h", server, "-U", "nomarr", f"n{tracks}"], check=True)
+        urls.append(f"postgresql://nomarr@/n{tracks}?host={server}")
+    return urls
+
+
+@contextmanager
+def postgresql() -> Iterator[Path | None]:
+    """A server of its own with an ordinary configuration, but for `fsync`; the folder of its socket."""
+    if shutil.which(program("initdb")) is None:
+        yield None
+        return
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    user = next(name for name in ("postgres", "nobody") if name in known) if os.geteuid() == 0 else None
+    as_user: dict[str, Any] = {} if user is None else {"user": user, "group": pwd.getpwnam(user).pw_gid}
+    if user is not None:
+        shutil.chown(folder, user)
+    made = [program("initdb"), "-D", folder / "data", "-A", "trust", "-U", "nomarr", "-E", "UTF8", "--locale=C.UTF-8"]
+    subprocess.run(made, check=True, capture_output=True, cwd=folder, **as_user)
+    options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+    with (folder / "log").open("wb") as log:
+        command = [program("postgres"), "-D", folder / "data", *options]
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **as_user)
+    try:
+        while subprocess.run([program("pg_isready"), "-q", "-h", folder], check=False).returncode:
+            time.sleep(0.2)
+        yield folder
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(timeout=60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def program(name: str) -> str:
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(found[-1]) if found else name
 
 
 def measure(db: Database, folder: Path) -> None:
+    with db.read() as tx:
+        tracks = tx.scalar("SELECT COUNT(*) FROM library_files")
+    load = os.getloadavg()[0]
+    print(
+        f"\n{tracks} tracks, {'PostgreSQL' if db.is_postgresql else 'SQLite'}; load {load:.1f}\n{COLUMNS}", flush=True
+    )
     settings = Settings(data_dir=folder / "data", calibrate_heads=True)
-    timed("loading the matrix", lambda: load(db))
+    app = measure_endpoints(db, settings)
+    measure_calibration(db, folder, app, tracks)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory {peak:.0f} MiB before anything plain was done", flush=True)
+    row("counting tags of the files", once(lambda: count_tags(db)), plain=once(lambda: count_tags_plainly(db)))
+    row("reading the scores", once(lambda: load_matrix(db)), plain=once(lambda: load_plainly(db)))
+
+
+def measure_endpoints(db: Database, settings: Settings) -> FastAPI:
+    app = None
     for name in ENDPOINTS:
-        app = None  # type: ignore[assignment]
+        app = None
         gc.collect()
-        app = make_app(settings, db)  # one that was never asked anything
-        timed(name, lambda name=name, app=app: ask(app, f"/api/web/analytics/{name}"), again=5)
-    timed("calibration from memory", lambda: ask(app, "/api/web/calibration/generate-histogram", "POST"), again=3)
-    timed("calibration from the database", lambda: recalibration.generate(db, folder))
-    timed("calibration status", lambda: ask(app, "/api/web/calibration/status"), again=3)
-    timed("mood-distribution, calibrated", lambda: ask(app, MOODS), again=5)
-    with db.write() as tx:
-        tx.run("UPDATE library_files SET missing_since = 5 WHERE id IN (7, 700)")
-    timed("mood-distribution, 2 files changed", lambda: ask(app, MOODS), again=5)
-    with db.write() as tx:
-        tx.run("UPDATE library_files SET missing_since = NULL WHERE id IN (7, 700)")
+        app = make_app(settings, db)  # one that was never asked anything of the kind
+        ask(app, "/ping")
+        address = f"/api/web/analytics/{name}"
+        cold = once(lambda app=app, address=address: ask(app, address))
+        row(name, cold, often(lambda app=app, address=address: ask(app, address)))
+    assert app is not None
+    ask(app, "/api/web/analytics/mood-distribution")
+    return app
+
+
+def measure_calibration(db: Database, folder: Path, app: FastAPI, tracks: int) -> None:
     matrix = app.state.matrix
-    timed("finding files that change", lambda: find(db, lambda tx: matrix.refresh(tx).blocks), again=2)
-    timed("having them written", lambda: recalibration.apply(db, "native"))
+    address = "/api/web/calibration/generate-histogram"
+    cold = once(lambda: recalibration.generate(db, folder))
+    warm = often(lambda: ask(app, address, "POST"))
+    row("generating a calibration", cold, warm, once(lambda: count_plainly(matrix)))
+    row("calibration status", often(lambda: ask(app, "/api/web/calibration/status")))
+
+    def found() -> list[recalibration.Changes]:
+        return recalibration.find_changes(db, "native", blocks=lambda tx: matrix.refresh(tx).blocks)
+
+    plain = scaled(once(lambda: find_plainly(db)), tracks / SAMPLE)
+    row("finding files that change", once(found), often(found), plain)
+    ids = np.concatenate([change.changed for change in found()])
+    plain = scaled(once(lambda: mark_plainly(db, ids[:SAMPLE].tolist())), len(ids) / SAMPLE)
+    reset(db)
+    row(f"having {len(ids)} written", once(lambda: recalibration.apply(db, "native")), plain=plain)
+    reset(db)
+    row("beginning to apply", once(lambda: ask(app, "/api/web/calibration/apply", "POST")))
+    reset(db)
+
+
+def reset(db: Database) -> None:
     with db.write() as tx:
-        tx.run("UPDATE library_files SET needs_write = FALSE")
+        tx.run("UPDATE library_files SET needs_write = FALSE WHERE needs_write")
+        tx.run("DELETE FROM preferences WHERE key = 'calibration_apply'")
+
+
+def load_plainly(db: Database) -> None:
+    with db.read() as tx:
+        rows = tx.tuples("SELECT file_id, pack_id, scores FROM file_scores ORDER BY pack_id, file_id")
+        np.array([np.frombuffer(scores, "<f4") for _, pack, scores in rows if pack == 1])
+        np.array([np.frombuffer(scores, "<f4") for _, pack, scores in rows if pack == 2])
+
+
+def count_tags(db: Database) -> None:
+    with db.read() as tx:
+        analytics.own_tags(tx, [1])
+
+
+def count_tags_plainly(db: Database) -> None:
+    with db.read() as tx:
+        tx.all("SELECT name, COUNT(DISTINCT file_id), COUNT(DISTINCT value) FROM file_tags GROUP BY name")
+
+
+def count_plainly(matrix: ScoreMatrix) -> None:
+    blocks = matrix._snapshot.blocks
+    for column in range(len(blocks[0].values)):
+        counts = sum(np.histogram(block.values[column], bins=10_000, range=(0, 1))[0] for block in blocks)
+        np.searchsorted(np.cumsum(counts) / np.sum(counts), [0.05, 0.95])
+
+
+def find_plainly(db: Database) -> None:
+    with db.read() as tx:
+        for row in tx.all("SELECT id, written_hash FROM library_files ORDER BY id LIMIT :sample", sample=SAMPLE):
+            assert tags_hash(wanted_tags(tx, row["id"], Settings())) != row["written_hash"]
+
+
+def mark_plainly(db: Database, ids: list[int]) -> None:
+    with db.write() as tx:
+        tx.many("UPDATE library_files SET needs_write = TRUE, updated_at = 2 WHERE id = :id", [{"id": i} for i in ids])
+
+
+def load_matrix(db: Database) -> None:
+    with db.read() as tx:
+        ScoreMatrix().refresh(tx)
 
 
 def make_app(settings: Settings, db: Database) -> FastAPI:
@@ -94,15 +231,6 @@ def ask(app: FastAPI, path: str, method: str = "GET") -> None:
 
     answered = asyncio.run(answer())
     assert answered.status_code == 200, answered.text
-
-
-def find(db: Database, blocks: recalibration.ReadBlocks) -> int:
-    return sum(len(found.changed) for found in recalibration.find_changes(db, "native", blocks=blocks))
-
-
-def load(db: Database) -> None:
-    with db.read() as tx:
-        ScoreMatrix().refresh(tx)
 
 
 def is_empty(db: Database) -> bool:
@@ -140,8 +268,12 @@ def add_batch(db: Database, ids: range, rng: np.random.Generator) -> None:
             [file_row(i, rng) for i in ids],
         )
         tx.many(
-            "INSERT INTO file_tags (file_id, name, value) VALUES (:id, :name, :value)",
-            [{"id": i, "name": name, "value": value} for i in ids for name, value in own_tags(i)],
+            "INSERT INTO file_tags (file_id, name, position, value) VALUES (:id, :name, :position, :value)",
+            [
+                {"id": i, "name": name, "position": int(value.startswith("Style")), "value": value}
+                for i in ids
+                for name, value in own_tags(i)
+            ],
         )
         for pack_id, (pack, heads) in enumerate(PACKS.items(), 1):
             values = some_scores(pack, heads, len(ids), rng)
@@ -184,14 +316,21 @@ def some_scores(pack: str, heads: list[str], tracks: int, rng: np.random.Generat
     return np.clip(low + (high - low) * (share * 1.2 - 0.1), 0, 1).astype("<f4")
 
 
-def timed(what: str, run: Callable[[], Any], *, again: int = 0) -> None:
-    first, cpu = once(run)
-    text = f"{what:>34}: {first:8.0f} ms (CPU {cpu:6.0f})"
-    if again:
-        took, cpu = (statistics.median(times) for times in zip(*(once(run) for _ in range(again)), strict=True))
-        text += f", again {took:7.1f} ms (CPU {cpu:7.1f})"
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{text}   peak {memory:.0f} MiB", flush=True)
+def row(what: str, cold: tuple[float, float], warm: tuple[float, float] | None = None, plain: Any = None) -> None:
+    """Times in ms with their CPU times; the ratio is of CPU times, by the cold one."""
+    text = f"{what:<32} {cold[0]:8.0f} {cold[1]:8.0f}"
+    text += f" {warm[0]:8.1f} {warm[1]:8.1f}" if warm else " " * 18
+    text += f" {plain[0]:9.0f} {plain[1]:9.0f} {plain[1] / max(cold[1], 1):7.1f}" if plain else ""
+    print(text, flush=True)
+
+
+def scaled(times: tuple[float, float], by: float) -> tuple[float, float]:
+    return times[0] * by, times[1] * by
+
+
+def often(run: Callable[[], Any], times: int = 5) -> tuple[float, float]:
+    wall, cpu = zip(*(once(run) for _ in range(times)), strict=True)
+    return statistics.median(wall), statistics.median(cpu)
 
 
 def once(run: Callable[[], Any]) -> tuple[float, float]:

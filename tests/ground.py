@@ -75,7 +75,11 @@ class Ground:
 
     def run(self, *arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
         with self.start(*arguments, **more) as process:
-            out, err = process.communicate(timeout=120)
+            try:
+                out, err = process.communicate(timeout=120)
+            except subprocess.TimeoutExpired:
+                process.kill()  # or leaving the block would wait for it
+                raise
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def add(self, source: Path, name: str) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nomarr.inference.vocabulary import MSD, VIBENET
+from nomarr.moods.tiers import Heard, heard_by
 from nomarr.scores import PackScores
 from nomarr.store import files, scores
 from nomarr.store.database import Database, Transaction
@@ -29,6 +30,15 @@ def some_scores(
         values = (rng.beta(0.8, 0.8, len(heads)) * (0.2 if name == "musicnn" else 1.0)).astype(np.float32)
         packs.append(PackScores(name, fingerprint, heads, values, values / 4, backbone=name.removeprefix("essentia-")))
     return packs
+
+
+def together(tracks: Sequence[Sequence[PackScores]]) -> Heard:
+    """The scores of several tracks in one."""
+    alone = [heard_by(track) for track in tracks]
+    return Heard(
+        {column: np.concatenate([one.scores[column] for one in alone]) for column in alone[0].scores},
+        {column: np.concatenate([one.spreads[column] for one in alone]) for column in alone[0].spreads},
+    )
 
 
 def add_heard(

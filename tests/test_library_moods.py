@@ -11,7 +11,7 @@ from nomarr.library_moods import NOTHING, LibraryMoods, MoodSums, mood_sums, sco
 from nomarr.moods.reference import for_words
 from nomarr.moods.tags import score_text
 from nomarr.moods.tiers import WORDS, moods_of, strengths
-from nomarr.scores import Calibration, LibraryCalibration, PackScores
+from nomarr.scores import Calibration, LibraryCalibration, PackScores, spread_steps
 from nomarr.store.matrix import Block, ScorePack
 
 OWN = LibraryCalibration("v1", {(pack, head): Calibration(0.01, 0.15) for pack in HEADS for head in HEADS[pack][::2]})
@@ -20,7 +20,8 @@ OWN = LibraryCalibration("v1", {(pack, head): Calibration(0.01, 0.15) for pack i
 def make_block(tracks: list[list[PackScores]]) -> Block:
     packs = tuple(ScorePack(i, p.pack, p.fingerprint, p.backbone, p.heads) for i, p in enumerate(tracks[0]))
     values = np.array([np.concatenate([p.values for p in track]) for track in tracks]).T
-    return Block(1, packs, np.arange(len(tracks)), np.ascontiguousarray(values))
+    spreads = spread_steps(np.array([np.concatenate([p.spreads for p in track]) for track in tracks]).T)
+    return Block(1, packs, np.arange(len(tracks)), np.ascontiguousarray(values), np.ascontiguousarray(spreads))
 
 
 def make_tracks(seed: int, count: int, names: tuple[str, ...] = tuple(HEADS)) -> list[list[PackScores]]:

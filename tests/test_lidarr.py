@@ -28,12 +28,23 @@ from nomarr.lidarr import (
 EVENTS: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "lidarr_events.json").read_text())
 ALBUM = "/data/media/music/Portishead/Dummy (1994)/Portishead - Dummy - "
 ONE, TWO = ALBUM + "01 - Mysterons.flac", ALBUM + "02 - Sour Times.flac"
-VARIABLES = ("lidarr_addedtrackpaths", "lidarr_trackfile_paths", "lidarr_trackfile_path")  # as the script sends them
+FIELDS = {  # of the form, as the script fills them
+    "paths": ("lidarr_addedtrackpaths", "lidarr_trackfile_paths", "lidarr_trackfile_path"),
+    "deletedPaths": ("lidarr_deletedpaths",),
+    "previousPaths": ("lidarr_trackfile_previouspaths",),
+    "artistPath": ("lidarr_artist_path",),
+    "deletedFiles": ("lidarr_artist_deletedfiles",),
+}
+ARTIST = "/data/media/music/Portishead"
+OLD = ALBUM + "01 - Mysterons.mp3"
+BEFORE = (f"{ARTIST}/Dummy/01 Mysterons.flac", f"{ARTIST}/Dummy/02 Sour Times.flac")
 
 
 def form(environment: dict[str, str]) -> dict[str, str]:
-    paths = next((environment[name] for name in VARIABLES if name in environment), "")
-    return {"eventType": environment["lidarr_eventtype"], "paths": paths}
+    found = {
+        field: next((environment[name] for name in names if name in environment), "") for field, names in FIELDS.items()
+    }
+    return {"eventType": environment["lidarr_eventtype"], **found}
 
 
 def mapping(from_prefix: str, to_prefix: str = "/library", source: Any = "lidarr") -> PathMapping:
@@ -43,20 +54,34 @@ def mapping(from_prefix: str, to_prefix: str = "/library", source: Any = "lidarr
 # events
 
 
+WITHOUT_FILES = ["Test", "Grab", "DownloadFailure", "ImportFailure", "ArtistAdd", "Health", "HealthRestored"]
+
+
 def test_every_known_webhook_gives_its_files() -> None:
     assert {name: read_webhook(payload) for name, payload in EVENTS["webhooks"].items()} == {
-        "Test": Event("Test"),
+        **{name: Event(name) for name in (*WITHOUT_FILES, "ApplicationUpdate")},
         "Download_new": Event("Download", (ONE, TWO)),
+        "Download_upgrade": Event("Download", (ONE, TWO), left=(OLD,)),
         "Retag": Event("Retag", (ONE,)),
-        "Rename": Event("Rename", (ONE,)),
+        "Rename": Event("Rename", (ONE,), left=BEFORE[:1]),
+        "ArtistDelete": Event("ArtistDelete", left=(ARTIST,)),
+        "ArtistDelete_files_kept": Event("ArtistDelete"),
+        "AlbumDelete": Event("AlbumDelete", left=(ARTIST,)),
+        "AlbumDelete_files_kept": Event("AlbumDelete"),
     }
 
 
 def test_every_known_environment_of_the_script_gives_its_files() -> None:
     assert {name: read_form(form(env)) for name, env in EVENTS["scripts"].items()} == {
-        "Test": Event("Test"),
+        **{name: Event(name) for name in ("Test", "Grab", "ArtistAdd", "HealthIssue", "HealthRestored")},
+        "ApplicationUpdate": Event("ApplicationUpdate"),
         "AlbumDownload_new": Event("AlbumDownload", (ONE, TWO)),
+        "AlbumDownload_upgrade": Event("AlbumDownload", (ONE, TWO), left=(OLD,)),
+        "Rename": Event("Rename", (ONE, TWO), left=BEFORE),
         "TrackRetag": Event("TrackRetag", (ONE,)),
+        "ArtistDeleted": Event("ArtistDeleted", left=(ARTIST,)),
+        "ArtistDeleted_files_kept": Event("ArtistDeleted"),
+        "AlbumDeleted": Event("AlbumDeleted", left=(ARTIST,)),
     }
 
 
@@ -66,9 +91,14 @@ def test_a_test_event_has_no_files_whatever_it_carries() -> None:
     assert event.paths == ()
 
 
-@pytest.mark.parametrize("name", ["Grab", "DownloadFailure", "ArtistAdd", "AlbumDelete", "Health", "FromTheFuture", ""])
+@pytest.mark.parametrize("name", ["Grab", "DownloadFailure", "ArtistAdd", "Health", "FromTheFuture", ""])
 def test_other_events_have_no_files(name: str) -> None:
     assert read_webhook({"eventType": name, "deletedFiles": True, "artist": {"path": "/music"}}) == Event(name)
+
+
+def test_a_single_file_that_was_deleted_is_named_by_itself() -> None:
+    payload = {"eventType": "TrackFileDelete", "artist": {"path": ARTIST}, "trackFile": {"path": OLD}}
+    assert read_webhook(payload) == Event("TrackFileDelete", left=(OLD,))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +107,7 @@ def test_other_events_have_no_files(name: str) -> None:
         {},
         {"trackFiles": None, "trackFile": "x"},
         {"trackFiles": [None, 5, {}, {"path": None}, {"path": ""}, {"path": ["/a"]}]},
-        {"deletedFiles": [{"path": "/music/old.flac"}]},
+        {"deletedFiles": True},
         {"tracks": [{"path": "/music/a.flac"}]},
     ],
 )
@@ -103,7 +133,9 @@ def test_without_an_event_there_is_nothing_to_read(payload: dict[str, Any]) -> N
     )
 )
 def test_nothing_that_json_can_say_breaks_it(value: Any) -> None:
-    read_webhook({"eventType": "Download", "trackFiles": value, "trackFile": value, "renamedTrackFiles": value})
+    for name in ("Download", "Rename", "ArtistDelete"):
+        members = dict.fromkeys(("trackFiles", "trackFile", "renamedTrackFiles", "deletedFiles", "artist"), value)
+        read_webhook({"eventType": name, **members})
 
 
 # lists of paths

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from nomarr.errors import SettingsError
-from nomarr.settings import load_settings, unknown_names
+from nomarr.settings import SECRETS, load_settings, unknown_names
 
 
 def test_defaults_need_nothing(tmp_path: Path) -> None:
@@ -106,3 +106,57 @@ def test_settings_survive_the_way_into_another_process(tmp_path: Path) -> None:
     }
     settings = load_settings(environment)
     assert load_settings(settings.as_environment()) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "base"), [("/nomarr", "/nomarr"), ("nomarr/", "/nomarr"), ("/", ""), ("/a/b_c", "/a/b_c")]
+)
+def test_a_base_is_a_path_without_a_slash_at_its_end(tmp_path: Path, text: str, base: str) -> None:
+    assert load_settings({"NOMARR_DATA_DIR": str(tmp_path), "NOMARR_URL_BASE": text}).url_base == base
+
+
+@pytest.mark.parametrize("text", ["/api", "/docs/nomarr", "http://host/nomarr", "/a//b", "/../x", "/a?b", "/\u00e4"])
+def test_a_base_that_cannot_be_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match="url_base"):
+        load_settings({"NOMARR_DATA_DIR": str(tmp_path), "NOMARR_URL_BASE": text})
+
+
+@pytest.mark.parametrize(
+    ("known", "lies"),
+    [
+        ("/music", "/mnt/nas"),
+        ("/music/Artist/1.mp3", "/mnt/nas/Artist/1.mp3"),
+        ("/music/jazz/1.mp3", "/jazz/1.mp3"),
+        ("/music/jazzy/1.mp3", "/mnt/nas/jazzy/1.mp3"),
+        ("/music2/1.mp3", "/music2/1.mp3"),
+        ("/srv/1.mp3", "/srv/1.mp3"),
+    ],
+)
+def test_the_longest_mapping_of_whole_parts_counts(tmp_path: Path, known: str, lies: str) -> None:
+    text = "/music=/mnt/nas/, /music/jazz/=/jazz"
+    settings = load_settings({"NOMARR_DATA_DIR": str(tmp_path), "NOMARR_ROOT_MAPPING": text})
+    assert settings.here(known) == lies
+    assert load_settings(settings.as_environment()) == settings
+
+
+@pytest.mark.parametrize("text", ["/music", "music=/mnt", "/music=mnt", "="])
+def test_a_mapping_without_two_places_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match="root_mapping"):
+        load_settings({"NOMARR_DATA_DIR": str(tmp_path), "NOMARR_ROOT_MAPPING": text})
+
+
+def test_every_secret_can_come_from_a_file(tmp_path: Path) -> None:
+    for name in SECRETS:
+        (tmp_path / name).write_text(f" secret of {name}\n")
+    files = {f"NOMARR_{name.upper()}_FILE": str(tmp_path / name) for name in SECRETS}
+    settings = load_settings({"NOMARR_DATA_DIR": str(tmp_path), **files})
+    assert settings.secrets() == {name: f"secret of {name}" for name in SECRETS}
+    assert {"admin_password", "database_url", "navidrome_password"} <= set(SECRETS)
+    assert "secret of" not in repr(settings)
+    assert unknown_names(files) == []
+
+
+def test_an_empty_secret_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("\n")
+    with pytest.raises(SettingsError, match=r"NOMARR_ADMIN_PASSWORD_FILE.*is empty"):
+        load_settings({"NOMARR_DATA_DIR": str(tmp_path), "NOMARR_ADMIN_PASSWORD_FILE": str(tmp_path / "secret")})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -19,10 +21,11 @@ from nomarr.inference.scoring import HeadRunner, Heard, Listener, Network, evenl
 from nomarr.moods.reference import reference_calibrations
 from nomarr.moods.tiers import moods_of
 from nomarr.scores import Embedding, HeadScore, Moods, PackScores, Vector
-from nomarr.settings import load_settings
+from nomarr.settings import Device, load_settings
 
 log = logging.getLogger(__name__)
 
+STAGES = ("decode", "mel", "inference")
 SHORTEST_S = 1.0
 SILENCE = 1e-4  # peak amplitude, -80 dBFS: less than the dither of a 16-bit recording of nothing
 KEPT_PATCHES = 32  # 32 spread patches give head scores within 0.035 of all patches for 95 % of tracks
@@ -41,6 +44,7 @@ class Analysis:
     scores: dict[str, float]
     moods: Moods
     heads: dict[str, dict[str, float]]
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)  # that decode, mel and inference took
 
     @property
     def embedding(self) -> Vector | None:
@@ -56,10 +60,34 @@ class Analysis:
         ]
 
 
+class _Stopwatch:
+    """Seconds spent in each stage."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[stage] += time.perf_counter() - started
+
+    def over(self, blocks: Iterator[Vector]) -> Iterator[Vector]:
+        """The same blocks; decoding is what it takes to get them."""
+        while True:
+            with self("decode"):
+                block = next(blocks, None)
+            if block is None:
+                return
+            yield block
+
+
 class Models:
     """Loaded models; close it, or use it in a `with` block.
 
     An empty models folder first gets the default packs. Raises ModelProblem where no usable model is left.
+    `device` is "cpu", "cuda", or "auto" for a GPU where there is one; `between_blocks` is called all the while that
+    a file is listened to, every second of sound or so.
     """
 
     def __init__(
@@ -68,13 +96,16 @@ class Models:
         *,
         packs: Sequence[str] | None = None,
         threads: int = 1,
+        device: Device = "auto",
         progress: Callable[[str], None] | None = None,
+        between_blocks: Callable[[], None] = lambda: None,
     ) -> None:
+        self.between_blocks = between_blocks
         self.folder = Path(models_dir) if models_dir is not None else load_settings().models
         if model_packs.needs_default_packs(self.folder):
             model_packs.install_missing(self.folder, progress=progress or log.info)
         self.suite: Suite = read_suite(self.folder, packs)
-        self.networks = {b.identity: Network(b, threads) for b in self.suite.backbones}
+        self.networks = {b.identity: Network(b, threads, device) for b in self.suite.backbones}
         self.heads = [HeadRunner(pack) for pack in self.suite.packs]
         self.score_names = self.suite.score_names()
         self.head_keys = self.suite.head_keys()
@@ -95,9 +126,10 @@ class Models:
     def analyze(self, path: str | Path) -> Analysis:
         """Listens to one file. Raises UnreadableAudio (also TooShort, SilentAudio) or VanishedFile."""
         path = Path(path)
-        sound = Sound(path)
-        heard = self._listen(sound)
-        scored = [(runner.pack, runner.classes(heard[runner.pack.backbone.identity])) for runner in self.heads]
+        sound, watch = Sound(path), _Stopwatch()
+        heard = self._listen(sound, watch)
+        with watch("inference"):
+            scored = [(runner.pack, runner.classes(heard[runner.pack.backbone.identity])) for runner in self.heads]
         packs = tuple(_pack_scores(pack, classes) for pack, classes in scored)
         scores = {
             self.score_names[pack.pack, name]: float(value)
@@ -114,22 +146,30 @@ class Models:
             scores=scores,
             moods=moods_of(packs, reference_calibrations()),
             heads={key: value for pack, classes in scored for key, value in self._classes(pack, classes)},
+            seconds=watch.seconds,
         )
 
-    def _listen(self, sound: Sound) -> dict[str, Heard]:
+    def _listen(self, sound: Sound, watch: _Stopwatch) -> dict[str, Heard]:
         listeners = {identity: network.listener() for identity, network in self.networks.items()}
         streams = {name: MelStream(FRONT_ENDS[name]) for name in {b.front_end for b in self.suite.backbones}}
         samples, peak = 0, 0.0
-        for block in sound.blocks():
+        for block in watch.over(sound.blocks()):
+            self.between_blocks()
             samples += len(block)
             peak = max(peak, float(np.abs(block).max(initial=0.0)))
-            self._share({name: stream.feed(block) for name, stream in streams.items()}, listeners)
+            with watch("mel"):
+                frames = {name: stream.feed(block) for name, stream in streams.items()}
+            with watch("inference"):
+                self._share(frames, listeners)
         if samples < SHORTEST_S * RATE:
             raise TooShort(sound.path, f"only {sound.duration_s:.2f} s of sound; at least one second is needed")
         if peak < SILENCE:
             raise SilentAudio(sound.path, "silent from start to end; there is nothing to hear")
-        self._share({name: stream.finish() for name, stream in streams.items()}, listeners)
-        return {identity: listener.finish() for identity, listener in listeners.items()}
+        with watch("mel"):
+            frames = {name: stream.finish() for name, stream in streams.items()}
+        with watch("inference"):
+            self._share(frames, listeners)
+            return {identity: listener.finish() for identity, listener in listeners.items()}
 
     def _share(self, frames: dict[str, Frames], listeners: dict[str, Listener]) -> None:
         for backbone in self.suite.backbones:

@@ -15,6 +15,7 @@ from nomarr.store.database import Database, Transaction
 from nomarr.store.files import Facts, KnownFile, NewFile
 from nomarr.store.identity import SameAudio
 from nomarr.store.libraries import Library
+from nomarr.store.queue import BACK_CATALOGUE, NEW_MUSIC
 from nomarr.tagfiles import audiofile, payload
 from nomarr.tagfiles.facts import FileFacts
 
@@ -111,7 +112,12 @@ class Arrivals:
             self._force(tx, twin.id)
             return
         file_id = files.insert(
-            tx, self.library.id, look.new, now=self.now(), needs_tagging=self.queue_new or self.force
+            tx,
+            self.library.id,
+            look.new,
+            now=self.now(),
+            needs_tagging=self.queue_new or self.force,
+            priority=BACK_CATALOGUE if self.library.whole_scan_at is None else NEW_MUSIC,
         )
         if file_id is None:
             return

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -22,7 +23,7 @@ PREFERENCE = "config."  # before the name of a setting: what was set for it
 PAUSED = "workers_paused"  # the preference that holds workers back on every machine
 LONGEST_TEXT = 20_000
 
-KeyType = Literal["boolean", "integer", "choice", "text", "list", "path"]
+KeyType = Literal["boolean", "integer", "choice", "text", "list", "path", "secret"]
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,23 @@ KEYS = {
             needs_restart=True,
         ),
         Key(
+            "work_hours",
+            "list",
+            "times of day such as 22:00-07:00, separated by commas, or nothing for always",
+            "When workers take files: only then, by the clock of their machine.",
+        ),
+        Key("cpu_share", "integer", "a number from 1 to 100", "How much of a core each worker may use, in percent."),
+        Key(
             "library_ignore_patterns",
             "list",
             "patterns as in .gitignore, separated by commas or line breaks",
             "What scans pass over, in all libraries.",
+        ),
+        Key(
+            "scan_interval_h",
+            "integer",
+            "a number from 0 to 8760",
+            "Every library is scanned again after so many hours, which finds what nobody announced; 0: never.",
         ),
         Key("session_timeout_s", "integer", "a number from 60 to 316224000", "How long an unused login lasts."),
         Key(
@@ -95,6 +109,20 @@ KEYS = {
             ("break", "skip", "in_place"),
             "Files with several hard links: the other links keep the old content, none is written, or all change.",
         ),
+        Key(
+            "standard_fields",
+            "list",
+            "mood, genre, both separated by a comma, or nothing; neither bpm nor key: Nomarr does not work them out",
+            "What is filled besides Nomarr's own fields, where a file has none of it. A library may say otherwise.",
+        ),
+        Key(
+            "navidrome_url",
+            "text",
+            "an address such as http://navidrome:4533",
+            "Where Navidrome is, as its web pages are reached. Another host or port forgets the password set here.",
+        ),
+        Key("navidrome_user", "text", "a name", "Who Nomarr is to Navidrome: an administrator there."),
+        Key("navidrome_password", "secret", "a password", "That user's password; it is never shown again."),
     )
 }
 _FIELDS = {PREFERENCE + key.setting: key.setting for key in KEYS.values() if not key.is_read_only}
@@ -121,10 +149,14 @@ def change(tx: Transaction, settings: Settings, name: str, text: str | None) -> 
     Forbidden where the key is read-only, Conflict where the environment decides.
     """
     key = changeable(settings, name)
+    before = effective(tx, settings)
     if text is None:
         preferences.remove(tx, PREFERENCE + key.setting)
     else:
         preferences.put(tx, PREFERENCE + key.setting, _parsed(key, text))
+    if key.name == "navidrome_url" and _origin(effective(tx, settings).navidrome_url) != _origin(before.navidrome_url):
+        # Whoever changes the address must not be sent the password that was meant for the other one.
+        preferences.remove(tx, PREFERENCE + "navidrome_password")
     return key
 
 
@@ -158,7 +190,14 @@ def _parsed(key: Key, text: str) -> Any:
         value = getattr(Settings.model_validate({key.setting: given}), key.setting)
     except ValidationError as error:
         raise problem from error
+    if key.type == "secret":
+        return value.get_secret_value()
     return list(value) if key.type == "list" else "auto" if value is None else value
+
+
+def _origin(url: str | None) -> tuple[str, str]:
+    parts = urlsplit(url or "")
+    return parts.scheme, parts.netloc
 
 
 @lru_cache(maxsize=16)

@@ -52,6 +52,10 @@ class Conflict(NomarrError):
     status = 409
 
 
+class ScanCancelled(Conflict):
+    """Somebody cancelled the scan."""
+
+
 class TooManyRequests(NomarrError):
     """Too many attempts; the caller should wait."""
 
@@ -72,6 +76,10 @@ class DatabaseProblem(NomarrError):
     """The database cannot be used as it is."""
 
     status = 503
+
+
+class DatabaseTooNew(DatabaseProblem):
+    """A newer Nomarr has changed the tables; this one must leave them alone."""
 
 
 class FileProblem(NomarrError):
@@ -127,3 +135,13 @@ class ModelProblem(NomarrError):
 
 class PackUnavailable(ModelProblem):
     """A model pack is not installed and could not be fetched."""
+
+
+class NavidromeProblem(NomarrError):
+    """Navidrome cannot be used as things are; `kind` says which way, in one word."""
+
+    status = 502
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind

@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -186,26 +186,46 @@ def readable_root(root: str | os.PathLike[str]) -> None:
         raise InvalidInput(f"{printable(root)}: cannot be read: {error.strerror}") from error
 
 
+def content_of(root: str) -> tuple[int, int, bool]:
+    """What tells whether another disk is there than before: device, number of the folder, whether it holds anything."""
+    facts = os.stat(root)
+    with os.scandir(root) as entries:
+        return facts.st_dev, facts.st_ino, next(entries, None) is not None
+
+
 def scopes_of(library: Library, paths: Sequence[str | os.PathLike[str]] | None, *, recursive: bool) -> list[Scope]:
     """What to scan, without overlaps. Every path is checked before anything is scanned."""
     if paths is None:
         return [Scope("", recursive)]
-    folders: set[str] = set()
-    names: dict[str, set[str]] = {}
+    scopes = []
     for path in paths:
         relative, is_folder = _inside(library, os.fspath(path))
         folder, _, name = relative.rpartition("/")
-        if is_folder:
-            folders.add(relative)
+        scopes.append(Scope(relative, recursive) if is_folder else Scope(folder, False, frozenset({name})))
+    return distinct(scopes)
+
+
+def distinct(scopes: Iterable[Scope]) -> list[Scope]:
+    """The same without overlaps: trees first, then folders, then names in folders."""
+    trees: set[str] = set()
+    folders: set[str] = set()
+    names: dict[str, set[str]] = {}
+    for scope in scopes:
+        if scope.recursive:
+            trees.add(scope.folder)
+        elif scope.names is None:
+            folders.add(scope.folder)
         else:
-            names.setdefault(folder, set()).add(name)
-    kept = [f for f in folders if not (recursive and _is_below_any(f, folders - {f}))]
-    single = [
-        Scope(folder, False, frozenset(found))
-        for folder, found in names.items()
-        if folder not in folders and not (recursive and _is_below_any(folder, folders))
+            names.setdefault(scope.folder, set()).update(scope.names)
+    return [
+        *(Scope(tree, True) for tree in sorted(trees) if not _is_in_any(tree, trees - {tree})),
+        *(Scope(folder, False) for folder in sorted(folders) if not _is_in_any(folder, trees)),
+        *(
+            Scope(folder, False, frozenset(found))
+            for folder, found in names.items()
+            if folder not in folders and not _is_in_any(folder, trees)
+        ),
     ]
-    return [Scope(folder, recursive) for folder in sorted(kept)] + single
 
 
 def _inside(library: Library, path: str) -> tuple[str, bool]:
@@ -222,8 +242,13 @@ def _inside(library: Library, path: str) -> tuple[str, bool]:
     return ("" if relative == "." else relative), is_folder
 
 
-def _is_below_any(folder: str, others: Iterable[str]) -> bool:
-    return any(folder != other and (other == "" or folder.startswith(f"{other}/")) for other in others)
+def _is_in_any(folder: str, trees: Set[str]) -> bool:
+    """Whether the folder is one of the trees, or lies in one."""
+    while folder:
+        if folder in trees:
+            return True
+        folder = folder.rpartition("/")[0]
+    return "" in trees
 
 
 def _read_rules(path: Path, folder: str) -> tuple[Rule, ...] | None:

@@ -18,16 +18,21 @@ WINDOWS = re.compile(r"(?:[A-Za-z]:(?=[\\/]|$)|\\\\[^\\/]+[\\/][^\\/]+)")  # D:\
 TEST = "Test"
 # Webhook and script call the same events by different names.
 WITH_FILES = frozenset({"Download", "AlbumDownload", "Rename", "Retag", "TrackRetag"})
+DELETED = re.compile(r"(Artist|Album|TrackFile)Deleted?")
 SHORTEST_TAIL = 2  # parts of a path that must be the same before a mapping is suggested
 DEEPEST = 64  # parts of a path that are tried for a suggestion
 
 
 @dataclass(frozen=True)
 class Event:
-    """What happened in Lidarr; `paths` are the files that should be looked at, as Lidarr sees them."""
+    """What happened in Lidarr, by paths as Lidarr sees them.
+
+    `paths` are files that are there now, or soon. From `left`, files and folders, something was taken away.
+    """
 
     name: str
     paths: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
     @property
     def is_test(self) -> bool:
@@ -60,11 +65,13 @@ def read_webhook(payload: Mapping[str, Any]) -> Event:
     name = payload.get("eventType")
     if not isinstance(name, str):
         raise InvalidInput("eventType: it is required, and a text")
-    if name not in WITH_FILES:
-        return Event(name)
-    single = payload.get("trackFile")
-    found = [single, *_list(payload.get("trackFiles")), *_list(payload.get("renamedTrackFiles"))]
-    return Event(name, _unique(file["path"] for file in found if isinstance(file, dict) and _is_path(file.get("path"))))
+    single, artist, deleted = payload.get("trackFile"), payload.get("artist"), payload.get("deletedFiles")
+    files = [single, *_list(payload.get("trackFiles")), *_list(payload.get("renamedTrackFiles"))]
+    if name in WITH_FILES:
+        return Event(name, _paths(files), _paths(_list(deleted)) + _paths(files, "previousPath"))
+    if DELETED.fullmatch(name) and deleted is not False:
+        return Event(name, left=_paths([*files, *_list(deleted)]) or _paths([artist]))
+    return Event(name)
 
 
 def read_form(fields: Mapping[str, str], roots: Sequence[str] = ()) -> Event:
@@ -72,7 +79,16 @@ def read_form(fields: Mapping[str, str], roots: Sequence[str] = ()) -> Event:
     name = fields.get("eventType", "").strip()
     if not name:
         raise InvalidInput("eventType: it is required")
-    return Event(name, _unique(split_paths(fields.get("paths", ""), roots)) if name in WITH_FILES else ())
+
+    def paths(field: str) -> tuple[str, ...]:
+        return _unique(split_paths(fields.get(field, ""), roots))
+
+    if name in WITH_FILES:
+        return Event(name, paths("paths"), _unique(paths("deletedPaths") + paths("previousPaths")))
+    if DELETED.fullmatch(name) and fields.get("deletedFiles", "").lower() != "false":
+        artist = fields.get("artistPath", "")
+        return Event(name, left=paths("deletedPaths") or ((artist,) if artist else ()))
+    return Event(name)
 
 
 def split_paths(text: str, roots: Sequence[str] = ()) -> list[str]:
@@ -171,10 +187,6 @@ def _is_absolute(text: str) -> bool:
     return text.startswith("/") or WINDOWS.match(text) is not None
 
 
-def _is_path(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
 def _is_unicode(text: str) -> bool:
     try:
         text.encode()
@@ -185,6 +197,12 @@ def _is_unicode(text: str) -> bool:
 
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _paths(files: Iterable[object], member: str = "path") -> tuple[str, ...]:
+    """A member of the objects among them, where it is a text."""
+    found = (file.get(member) for file in files if isinstance(file, dict))
+    return _unique(path for path in found if isinstance(path, str) and path)
 
 
 def _unique(paths: Iterable[str]) -> tuple[str, ...]:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-from collections.abc import Callable, Iterable, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nomarr.errors import InvalidInput
+from nomarr import sidecars
+from nomarr.errors import Conflict, DatabaseProblem, InvalidInput
 from nomarr.inference.catalog import digest, preference, slug
-from nomarr.inference.packs import FOLDER
 from nomarr.library_moods import block_tiers, written_scores
-from nomarr.moods.calibration import BINS, Histogram, drift, odd_library
+from nomarr.moods.calibration import Histogram, drift, odd_library
 from nomarr.moods.reference import reference_calibrations
 from nomarr.moods.tags import hash_text, hashes_of, suite_term
 from nomarr.scores import LibraryCalibration
-from nomarr.store import calibrations, libraries
+from nomarr.store import calibrations, leases, libraries
 from nomarr.store.calibrations import CalibrationRun, HeadCalibration, TaggedFiles
 from nomarr.store.database import Database, Transaction
 from nomarr.store.libraries import Library
@@ -29,7 +28,8 @@ from nomarr.store.matrix import Block, ScorePack, read_blocks
 
 log = logging.getLogger(__name__)
 
-BATCH = 2_000  # files in one transaction: the database is not held for long
+LEASE, LEASE_MS = "calibration", 600_000  # a million files take a minute or two
+BATCH = 10_000  # files in one transaction: the database is not held for long
 
 ReadBlocks = Callable[[Transaction], Iterable[Block]]
 
@@ -70,8 +70,30 @@ def generate(
 ) -> Generated:
     """Percentiles of every head over one library, or over all that are enabled; they hold from now on.
 
-    InvalidInput with fewer analysed files than `min_files`. Bounded memory, whatever the number of files.
+    InvalidInput with fewer analysed files than `min_files`, Conflict while another process generates one. Bounded
+    memory, whatever the number of files.
     """
+    with _alone(db):
+        return _generate(db, models_dir, library_id=library_id, min_files=min_files, blocks=blocks)
+
+
+@contextmanager
+def _alone(db: Database) -> Iterator[None]:
+    """While no other process that shares the database does the same."""
+    owner = uuid.uuid4().hex
+    with db.write() as tx:
+        if not leases.take(tx, LEASE, owner=owner, now=tx.now_ms(), lease_ms=LEASE_MS):
+            raise Conflict("A calibration is being generated already")
+    try:
+        yield
+    finally:
+        with suppress(DatabaseProblem), db.write() as tx:
+            leases.give_up(tx, LEASE, owner=owner)
+
+
+def _generate(
+    db: Database, models_dir: Path, *, library_id: int | None, min_files: int, blocks: ReadBlocks
+) -> Generated:
     with db.read() as tx:
         chosen = _chosen(tx, library_id)
         count = _count(block for block in blocks(tx) if block.library_id in chosen)
@@ -93,7 +115,9 @@ def generate(
             note=odd_library(count.files, found, reference_calibrations()),
             now=tx.now_ms(),
         )
-    saved, unsaved = save_sidecars(run, models_dir)
+        in_force = {run.version for run in calibrations.current(tx).runs.values()}
+    saved, unsaved = sidecars.save(run, models_dir)
+    sidecars.prune(models_dir, run.heads, in_force)
     log.info("calibration %s from %d files, %d heads", run.label, run.library_size, len(run.heads))
     return Generated(run, saved, unsaved)
 
@@ -145,29 +169,6 @@ def outdated_count(library: Library, tagged: Mapping[str | None, int], label: st
     if (library.file_write_mode or default_mode) == "none":
         return 0
     return sum(files for other, files in tagged.items() if other != label)
-
-
-def save_sidecars(run: CalibrationRun, models_dir: Path) -> tuple[dict[str, str], str | None]:
-    """Writes each head's percentiles beside the head; -> head key -> file, and why some could not be saved."""
-    saved: dict[str, str] = {}
-    problems: dict[str, int] = {}
-    for head in run.heads:
-        folder = _sidecar_folder(models_dir, head.pack)
-        if folder is None:
-            why = f"the models of {head.pack} are not in {models_dir}"
-            problems[why] = problems.get(why, 0) + 1
-            continue
-        path = folder / f"{head.head_name}-calibration-{run.label}.json"
-        try:
-            _write_whole(path, json.dumps(_sidecar(run, head), indent=1) + "\n")
-        except OSError as error:
-            why = f"{folder} cannot be written to ({error.strerror})"
-            problems[why] = problems.get(why, 0) + 1
-        else:
-            saved[head.head_key] = str(path)
-    for why, count in problems.items():
-        log.warning("calibration %s: %d files beside the models were not saved: %s", run.label, count, why)
-    return saved, "; ".join(f"{count} not saved: {why}" for why, count in problems.items()) or None
 
 
 @dataclass
@@ -253,45 +254,3 @@ def _compare(block: Block, page: TaggedFiles, calibration: LibraryCalibration, m
 
 def _batches(ids: NDArray[np.int64]) -> Iterable[list[int]]:
     return (ids[first : first + BATCH].tolist() for first in range(0, len(ids), BATCH))
-
-
-def _sidecar_folder(models_dir: Path, pack: str) -> Path | None:
-    """Where the heads of a pack lie: packs/<pack>, or heads in the folder of an Essentia backbone."""
-    name = pack.removeprefix("essentia-")
-    if name == pack and (models_dir / FOLDER / pack).is_dir():
-        return models_dir / FOLDER / pack
-    for folder in (name, name.removesuffix("-tags")):
-        if any((models_dir / folder / inside).is_dir() for inside in ("heads", "embeddings")):
-            return models_dir / folder / "heads"
-    return None
-
-
-def _sidecar(run: CalibrationRun, head: HeadCalibration) -> dict[str, object]:
-    return {
-        "version": run.version,
-        "model_name": head.model_name,
-        "head_name": head.head_name,
-        "p5": head.p5,
-        "p95": head.p95,
-        "n": head.n,
-        "underflow_count": head.underflow,
-        "overflow_count": head.overflow,
-        "bins": BINS,
-        "pack": head.pack,
-        "fingerprint": head.fingerprint,
-        "library_id": run.library_id,
-        "library_size": run.library_size,
-        "global_version": run.global_version,
-        "created_at": datetime.fromtimestamp(run.created_at / 1000, UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """All of the file or nothing, readable by everybody who may read the models."""
-    path.parent.mkdir(exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        scratch.write_text(text, encoding="utf-8")
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -6,20 +6,21 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from nomarr.arrivals import NO_ACCESS, Arrivals
 from nomarr.errors import Conflict, DatabaseProblem, NomarrError, printable
-from nomarr.folders import Listing, Scope, Seen, Walk, readable_root, rule, scopes_of
+from nomarr.folders import Listing, Scope, Seen, Walk, content_of, distinct, readable_root, rule, scopes_of
 from nomarr.store import files, libraries, queue
-from nomarr.store.database import Database
+from nomarr.store.database import Database, Transaction
 from nomarr.store.files import KnownFile
 from nomarr.store.libraries import Library
 
 BATCH = 200  # files per write transaction: workers wait a few hundredths of a second for it, not more
-HEARTBEAT_MS = 10_000  # well below the silence after which another scan may take over
+HEARTBEAT_MS = 2_000  # well below the silence after which another scan may take over; as often it hears of a cancel
+WHOLE = Scope("", True)
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def scan_library(
     library: Library,
     *,
     paths: Sequence[str | os.PathLike[str]] | None = None,
+    scopes: Sequence[Scope] | None = None,
     recursive: bool = True,
     force: bool = False,
     clean_missing: bool = True,
@@ -56,13 +58,14 @@ def scan_library(
 ) -> ScanResult:
     """Bring the library's rows up to date with its folder, or with some paths in it; touches no file.
 
-    `force` has everything in scope listened to again; without `queue_new` nothing is queued for listening.
-    `now` gives milliseconds UTC (default: the database's clock); `progress` hears of each folder as
-    (files found so far, folder). Conflict if another scan of the library runs, or if its folder is empty
-    although files of it are known.
+    `scopes` stand for paths, which need not be there any more. `force` has everything in scope listened to again;
+    without `queue_new` nothing is queued for listening. `now` gives milliseconds UTC (default: the database's clock);
+    `progress` hears of each folder as (files found so far, folder). Conflict if another scan of the library runs, if
+    its folder is empty although files of it are known, or if the disk was taken out meanwhile; ScanCancelled if
+    somebody did not want it any more.
     """
     readable_root(library.root_path)
-    scopes = scopes_of(library, paths, recursive=recursive)
+    places = scopes_of(library, paths, recursive=recursive) if scopes is None else distinct(scopes)
     now = now or _clock_of(db)
     counts: Counter[str] = Counter()
     scan = _Scan(
@@ -78,12 +81,12 @@ def scan_library(
     with db.write() as tx:
         libraries.begin_scan(tx, library.id, owner=scan.owner, now=scan.now())
     try:
-        result = scan.run(scopes, clean_missing=clean_missing)
+        result = scan.run(places, clean_missing=clean_missing)
     except BaseException as error:
         with suppress(DatabaseProblem):
             scan.end(str(error) if isinstance(error, NomarrError) else "it was interrupted")
         raise
-    scan.end(None)
+    scan.end(None, is_whole=clean_missing and WHOLE in places)
     return result
 
 
@@ -109,21 +112,22 @@ class _Scan:
 
     def run(self, scopes: Sequence[Scope], *, clean_missing: bool) -> ScanResult:
         self.last_beat = self.now()
-        with os.scandir(self.library.root_path) as entries:
-            self._refuse_if_empty(next(entries, None) is None)
+        at_first = content_of(self.library.root_path)
+        self._refuse_if_empty(not at_first[-1])
         for scope in scopes:
             for listing in self.walk.listings(scope):
                 self._compare(listing, scope.names)
         self._write()
-        self._refuse_if_empty(not self.counts["found"] and any(s == Scope("", True) for s in scopes))
+        self._refuse_if_empty(not self.counts["found"] and WHOLE in scopes)
+        self._refuse_if_lost(at_first)
         if clean_missing:
             self._mark_missing(scopes)
             self._purge()
         return ScanResult(**self.counts, skipped=self.walk.skipped, skipped_count=self.walk.skipped_count)
 
-    def end(self, error: str | None) -> None:
+    def end(self, error: str | None, *, is_whole: bool = False) -> None:
         with self.db.write() as tx:
-            libraries.end_scan(tx, self.library.id, owner=self.owner, now=self.now(), error=error)
+            libraries.end_scan(tx, self.library.id, owner=self.owner, now=self.now(), error=error, is_whole=is_whole)
 
     # the comparison
 
@@ -131,6 +135,7 @@ class _Scan:
         if names is None:
             self.visited.add(listing.folder)
         with self.db.read() as tx:
+            libraries.check_scan(tx, self.library.id, owner=self.owner)
             known = files.in_folder(tx, self.library.id, listing.folder)
         for seen in listing.audio:
             if names is not None and seen.name not in names:
@@ -171,7 +176,7 @@ class _Scan:
             looks.append(self.arrivals.look(seen, known))
             self._stay_alive()
         if looks or self.returned or self.forced:
-            with self.db.write() as tx:
+            with self._writing() as tx:
                 for look in looks:
                     if look is not None:
                         self.arrivals.record(tx, look)
@@ -181,8 +186,7 @@ class _Scan:
 
     def _mark_missing(self, scopes: Iterable[Scope]) -> None:
         for start in range(0, len(self.vanished), BATCH):
-            self._stay_alive()
-            with self.db.write() as tx:
+            with self._writing() as tx:
                 ids = [i for i in self.vanished[start : start + BATCH] if i not in self.arrivals.moved_ids]
                 self.counts["missing"] += files.mark_missing(tx, ids, self.now())
         for scope in scopes:
@@ -193,8 +197,7 @@ class _Scan:
         with self.db.read() as tx:
             gone = [folder for folder in files.folders(tx, self.library.id, below=below) if self._is_left(folder)]
         for folder in gone:
-            self._stay_alive()
-            with self.db.write() as tx:
+            with self._writing() as tx:
                 self.counts["missing"] += files.mark_folder_missing(tx, self.library.id, folder, self.now())
 
     def _is_left(self, folder: str) -> bool:
@@ -203,8 +206,7 @@ class _Scan:
 
     def _purge(self) -> None:
         while True:
-            self._stay_alive()
-            with self.db.write() as tx:
+            with self._writing() as tx:
                 purged = files.purge_missing(tx, library_id=self.library.id, now=self.now())
             self.counts["purged"] += purged
             if not purged:
@@ -221,14 +223,28 @@ class _Scan:
                 f"{self.library.name} are known: is the disk mounted? Nothing was changed"
             )
 
+    def _refuse_if_lost(self, at_first: tuple[int, int, bool]) -> None:
+        """A disk that is taken out looks as if all its folders had been removed."""
+        if content_of(self.library.root_path) != at_first:
+            raise Conflict(
+                f"{printable(self.library.root_path)} changed under the scan of library {self.library.name}: "
+                "was the disk taken out? Nothing was marked as missing"
+            )
+
     # the books
 
     def _stay_alive(self) -> None:
+        if self.now() - self.last_beat >= HEARTBEAT_MS:
+            with self._writing():
+                pass
+
+    @contextmanager
+    def _writing(self) -> Iterator[Transaction]:
+        """A transaction that is kept only while the scan may go on."""
         now = self.now()
-        if now - self.last_beat < HEARTBEAT_MS:
-            return
         with self.db.write() as tx:
             libraries.renew_scan(tx, self.library.id, owner=self.owner, now=now)
+            yield tx
         self.last_beat = now
 
 

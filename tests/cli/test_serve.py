@@ -41,12 +41,12 @@ class Server:
 
 
 @contextmanager
-def serving(ground: Ground, *options: object) -> Iterator[tuple[Server, subprocess.Popen[str]]]:
+def serving(ground: Ground, *options: object, **more: str) -> Iterator[tuple[Server, subprocess.Popen[str]]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = options or ("--workers", 1)
-    with ground.start("serve", "--port", port, *options, NOMARR_ADMIN_PASSWORD=PASSWORD) as process:
+    with ground.start("serve", "--port", port, *options, NOMARR_ADMIN_PASSWORD=PASSWORD, **more) as process:
         server = Server(port)
         try:
             deadline = time.monotonic() + 30

@@ -55,6 +55,34 @@ def test_artists_sort_by_the_first_who_is_named(db: Database) -> None:
     assert names == ["Bach", "Nina", "Nina", "Otis", "[Unknown Artist]"]
 
 
+def test_album_artists_sort_by_who_stands_in_where_nobody_is_named(db: Database) -> None:
+    tracks = [
+        Track(album_artist="Otis", artist="Zoe"),
+        Track(artist="Bach"),
+        Track(artist="Abba", tags={"compilation": ("1",)}),
+        Track(),
+    ]
+    world = World(db, add_library(db, tracks))
+    found = world.select(Playlist(rules(ALL), sort=read_sort("albumartist", FIELDS))).first
+    names = [world.views[i].roles["albumartist"][0] for i in found]
+    assert names == ["Bach", "Otis", "Various Artists", "[Unknown Artist]"]
+
+
+def test_dates_sort_as_navidrome_makes_them_of_three_tags(world: World) -> None:
+    for name, column in (("date", "date"), ("releasedate", "release_date"), ("originalyear", "original_year")):
+        found = world.select(Playlist(rules(ALL), sort=read_sort(f"-{name}", FIELDS))).first
+        keys = [world.views[i].columns[column] for i in found]
+        assert keys == sorted(keys, reverse=True)
+        assert len(set(keys)) > 2
+
+
+def test_the_date_of_an_mp4_file_is_also_that_of_its_release(db: Database) -> None:
+    ids = list(add_library(db, [Track(tags={"date": ("1999-03-01",)}), Track(tags={"date": ("1999-03-01",)})]))
+    with db.write() as tx:
+        tx.run("UPDATE library_files SET container = 'm4a' WHERE id = :id", id=ids[0])
+    assert World(db, {}).ids(rules("releaseyear is 1999")) == {ids[0]}
+
+
 def test_a_random_order_shuffles_and_loses_nothing(world: World) -> None:
     for sort in ("random", "nom:danceability,random"):
         playlist = Playlist(rules(ALL), sort=read_sort(sort, FIELDS))

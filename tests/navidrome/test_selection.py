@@ -31,6 +31,9 @@ VALUES = {
     "bpm": NUMBERS,
     "originalyear": (0, 1994, 2000),
     "originaldate": DATES,
+    "date": DATES,
+    "releaseyear": (0, 1999, 2000),
+    "releasedate": DATES,
     "compilation": (True, False),
     "genre": TEXTS,
     "isrc": TEXTS,
@@ -49,7 +52,7 @@ MANY_VALUED = {"genre", "isrc", "artist", "albumartist", "composer", "mood", "no
 ORDERED = {"gt", "lt", "ge", "le"}
 LIKE = {"contains", "notContains", "startsWith", "endsWith"}
 SCORES = {"nom:danceability", "nom:danceability_vibenet", "nom:mood_happy"}
-NUMBER_FIELDS = {"year", "tracknumber", "duration", "bpm", "originalyear"}
+NUMBER_FIELDS = {"year", "tracknumber", "duration", "bpm", "originalyear", "releaseyear"}
 CAN_MISS = MANY_VALUED | SCORES | {"album", "catalognumber", "bpm"}
 
 

@@ -120,7 +120,13 @@ def view(track: Track, number: int) -> View:
     stem, _, suffix = track.name.rpartition(".")
     bpm = own.get("bpm", ("",))[0]
     rounded = round(float(bpm)) if re.fullmatch(r"[0-9.]+", bpm) else None
-    original = own.get("originaldate", ("",))[0]
+    recorded, original, released = (own.get(name, ("",))[0] for name in ("date", "originaldate", "releasedate"))
+    if (
+        original and not released and recorded >= original
+    ):  # the date of the release where that of the recording belongs
+        recorded, released = original, recorded
+    else:
+        recorded = recorded or original or released
     columns = {
         "id": number,
         "title": track.title or stem,
@@ -132,8 +138,11 @@ def view(track: Track, number: int) -> View:
         "suffix": suffix.lower(),
         "bpm": rounded or None,
         "compilation": is_compilation,
+        "date": recorded,
         "original_date": original,
         "original_year": int(original[:4] or 0),
+        "release_date": released,
+        "release_year": int(released[:4] or 0),
         "catalog_num": own.get("catalognumber", ("",))[0],
     }
     roles = {"artist": artists, "albumartist": album_artists, "composer": parts(own.get("composer", ()), "[/;]")}
@@ -158,10 +167,12 @@ COLUMN = {
     "filetype": "suffix",
     "originaldate": "original_date",
     "originalyear": "original_year",
+    "releasedate": "release_date",
+    "releaseyear": "release_year",
     "catalognumber": "catalog_num",
 }
 ROLES = ("artist", "albumartist", "composer")
-NUMERIC_COLUMNS = ("year", "track_number", "duration", "bpm", "compilation", "original_year")
+NUMERIC_COLUMNS = ("year", "track_number", "duration", "bpm", "compilation", "original_year", "release_year")
 
 
 class Navidrome:
@@ -198,7 +209,7 @@ class Navidrome:
     def _rule(self, operator: str, given: dict[str, Any], args: list[Any]) -> str:
         ((name, value),) = given.items()
         if name not in COLUMN and name not in ROLES and name not in (
-            "title", "album", "year", "duration", "bpm", "compilation"
+            "title", "album", "year", "date", "duration", "bpm", "compilation"
         ):  # fmt: skip
             return self._tag(name, operator, value, args)
         if name in ROLES:
@@ -273,10 +284,12 @@ def random_tracks(count: int, seed: int) -> list[Track]:
             "composer": ["Bach/Blue", "Nina; Otis", "A"],
             "bpm": ["120", "119.6", "0", "fast", "90"],
             "compilation": ["1", "0", "true"],
+            "date": ["1994-05-01", "1999", "2001-02"],
             "originaldate": ["1994-05-01", "1994", "2001-02"],
+            "releasedate": ["1999-05", "2020"],
             "catalognumber": words,
         }
-        single = ("bpm", "compilation", "originaldate", "catalognumber")
+        single = ("bpm", "compilation", "date", "originaldate", "releasedate", "catalognumber")
         found = {
             name: (chance.choice(values),) if name in single else some(values)
             for name, values in options.items()

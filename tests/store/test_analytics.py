@@ -28,7 +28,7 @@ def test_durations_are_counted_by_whole_minutes(db: Database, library: Library, 
         add_file(f"{number}.mp3", facts=Facts("mp3", seconds))
     with db.read() as tx:
         found = analytics.overview(tx, [library.id], genres=5).durations
-    assert found == (Share(0, 2), Share(1, 1), Share(2, 2), Share(59, 1), Share(60, 2), Share(None, 1))
+    assert found == [Share(0, 2), Share(1, 1), Share(2, 2), Share(59, 1), Share(60, 2), Share(None, 1)]
 
 
 def test_a_scan_and_a_finished_file_change_the_state(db: Database, library: Library, add_file: AddFile) -> None:

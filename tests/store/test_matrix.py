@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from heard import add_heard, some_scores
-from nomarr.scores import PackScores
-from nomarr.store import files, identity, libraries, scores
+from nomarr.scores import Correction, PackScores, spread_steps
+from nomarr.store import corrections, files, identity, libraries, scores
 from nomarr.store import matrix as matrix_module
 from nomarr.store.database import Database, Transaction
 from nomarr.store.libraries import Library
@@ -19,6 +22,8 @@ from nomarr.store.matrix import Block, ScoreMatrix, read_blocks
 from .conftest import NOW
 
 VERSIONS = (("musicnn", "vibenet"), ("vibenet",), ("essentia-net", "vibenet"))
+Places, Seeds = st.floats(0, 1), st.integers(0, 2**32)
+Contents = dict[int, tuple[int, dict[tuple[str, str], tuple[float, int]], dict[str, int]]]
 
 
 @pytest.fixture(autouse=True)
@@ -34,22 +39,29 @@ def other(db: Database) -> Library:
         return libraries.create(tx, name="Other", root_path="/other", now=NOW)
 
 
-def contents(blocks: Iterable[Block]) -> dict[int, tuple[int, dict[tuple[str, str], float]]]:
-    """File -> its library and scores; checks on the way that the blocks are as they should be."""
-    found = {}
+def contents(blocks: Iterable[Block]) -> Contents:
+    """File -> its library, scores with spreads, and corrections; on the way, that blocks are as they should be."""
+    found: Contents = {}
     for block in blocks:
         assert block.values.dtype == np.float32
-        assert block.values.shape == (len(block.columns), len(block.ids))
+        assert block.values.shape == block.spreads.shape == (len(block.columns), len(block.ids))
+        assert np.isin(block.by_hand.ids, block.ids).all()
         assert np.all(np.diff(block.ids) > 0)
         assert len(set((block.ids // 4).tolist())) == 1
         for place, file_id in enumerate(block.ids.tolist()):
             assert file_id not in found
-            values = {column: float(row[place]) for column, row in zip(block.columns, block.values, strict=True)}
-            found[file_id] = (block.library_id, values)
+            values = {
+                column: (float(block.values[row, place]), int(block.spreads[row, place]))
+                for row, column in enumerate(block.columns)
+            }
+            at = np.flatnonzero(block.by_hand.ids == file_id)
+            words = {word: int(tiers[at[0]]) for word, tiers in block.by_hand.tiers.items() if len(at)}
+            settled = {word: tier for word, tier in words.items() if tier >= 0}
+            found[file_id] = (block.library_id, values, settled)
     return found
 
 
-def refreshed(db: Database, matrix: ScoreMatrix) -> dict[int, tuple[int, dict[tuple[str, str], float]]]:
+def refreshed(db: Database, matrix: ScoreMatrix) -> Contents:
     with db.read() as tx:
         return contents(matrix.refresh(tx).blocks)
 
@@ -61,8 +73,7 @@ def test_the_matrix_holds_the_stored_scores_to_the_bit(db: Database, library: Li
     found = refreshed(db, ScoreMatrix())
     assert sorted(found) == ids
     for file_id, some in zip(ids, packs, strict=True):
-        expected = {(p.pack, head): float(value) for p in some for head, value in zip(p.heads, p.values, strict=True)}
-        assert found[file_id] == (library.id, expected)
+        assert found[file_id] == (library.id, _told(some), {})
 
 
 def test_an_empty_database_has_an_empty_matrix_that_fills(db: Database, library: Library) -> None:
@@ -109,92 +120,123 @@ def test_what_is_not_committed_is_not_seen_and_what_is_committed_late_is_not_mis
     assert set(refreshed(db, matrix)) == {known, one, two}
 
 
-Change = Callable[[Transaction, list[int], np.random.Generator, tuple[int, int]], None]
+class Changes(RuleBasedStateMachine):
+    """One matrix lives through whatever happens to files and scores; the database stays filled between examples."""
+
+    db: ClassVar[Database]
+    libraries: ClassVar[tuple[int, int]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.matrix = ScoreMatrix()
+        refreshed(self.db, self.matrix)
+
+    @contextmanager
+    def changing(self, of: float = 0.0) -> Iterator[tuple[Transaction, int]]:
+        """A transaction, and one of the files: `of` says how far down the list, 0 to 1."""
+        with self.db.write() as tx:
+            ids = [row["id"] for row in tx.all("SELECT id FROM library_files ORDER BY id")]
+            yield tx, ids[int(of * (len(ids) - 1))] if ids else 0
+
+    @rule(count=st.integers(1, 9), seed=Seeds, second=st.booleans())
+    def add(self, count: int, seed: int, second: bool) -> None:
+        rng = np.random.default_rng(seed)
+        with self.changing() as (tx, _):
+            for _ in range(count):
+                add_heard(tx, self.libraries[second], some_scores(rng, VERSIONS[rng.integers(3)]))
+
+    @rule(of=Places, seed=Seeds, packs=st.sampled_from(VERSIONS), fingerprint=st.sampled_from(["f1", "f2"]))
+    def rescore(self, of: float, seed: int, packs: tuple[str, ...], fingerprint: str) -> None:
+        with self.changing(of) as (tx, file_id):
+            if file_id:
+                made = some_scores(np.random.default_rng(seed), packs, fingerprint=fingerprint)
+                scores.replace(tx, file_id, made)
+
+    @rule(of=Places)
+    def lose(self, of: float) -> None:
+        with self.changing(of) as (tx, file_id):
+            files.mark_missing(tx, [file_id], NOW)
+
+    @rule(of=Places)
+    def find(self, of: float) -> None:
+        with self.changing(of) as (tx, file_id):
+            files.mark_present(tx, [file_id], NOW)
+
+    @rule(of=Places, second=st.booleans())
+    def move(self, of: float, second: bool) -> None:
+        with self.changing(of) as (tx, file_id):
+            to = self.libraries[second]
+            tx.run("UPDATE library_files SET library_id = :library WHERE id = :id", library=to, id=file_id)
+
+    @rule(of=Places, to=Places)
+    def copy(self, of: float, to: float) -> None:
+        with self.changing(to) as (_, target):
+            pass
+        with self.changing(of) as (tx, source):
+            if source != target:
+                identity.copy_analysis(tx, source_id=source, target_id=target, now=NOW)
+
+    @rule(of=Places, tier=st.integers(0, 3), locked=st.booleans())
+    def correct(self, of: float, tier: int, locked: bool) -> None:
+        with self.changing(of) as (tx, file_id):
+            if file_id:
+                corrections.save(tx, {file_id: Correction({"happy": tier}, {"sad": 1} if locked else None)}, now=NOW)
+
+    @rule(of=Places)
+    def take_back(self, of: float) -> None:
+        with self.changing(of) as (tx, file_id):
+            corrections.save(tx, {file_id: Correction()}, now=NOW)
+
+    @rule(of=Places)
+    def forget(self, of: float) -> None:
+        with self.changing(of) as (tx, file_id):
+            files.forget_analysis(tx, [file_id])
+
+    @rule(of=Places)
+    def delete(self, of: float) -> None:
+        with self.changing(of) as (tx, file_id):
+            files.delete(tx, [file_id])
+
+    @rule()
+    def change_nothing(self) -> None:
+        """So that changes heap up before the next look."""
+
+    @rule()
+    def look(self) -> None:
+        found = refreshed(self.db, self.matrix)
+        assert found == refreshed(self.db, ScoreMatrix())
+        with self.db.read() as tx:
+            assert found == contents(read_blocks(tx))
+            assert {file_id: known[:2] for file_id, known in found.items()} == by_hand(tx)
+
+    def teardown(self) -> None:
+        self.look()
 
 
-def add(tx: Transaction, ids: list[int], rng: np.random.Generator, both: tuple[int, int]) -> None:
-    for _ in range(int(rng.integers(1, 9))):
-        ids.append(add_heard(tx, int(rng.choice(both)), some_scores(rng, VERSIONS[rng.integers(3)])))
-
-
-def rescore(tx: Transaction, ids: list[int], rng: np.random.Generator, _both: tuple[int, int]) -> None:
-    packs = some_scores(rng, VERSIONS[rng.integers(3)], fingerprint=f"f{rng.integers(1, 3)}")
-    scores.replace(tx, chosen(ids, rng), packs)
-
-
-def lose(tx: Transaction, ids: list[int], rng: np.random.Generator, _both: tuple[int, int]) -> None:
-    files.mark_missing(tx, [chosen(ids, rng)], NOW)
-
-
-def find(tx: Transaction, ids: list[int], rng: np.random.Generator, _both: tuple[int, int]) -> None:
-    files.mark_present(tx, [chosen(ids, rng)], NOW)
-
-
-def move(tx: Transaction, ids: list[int], rng: np.random.Generator, both: tuple[int, int]) -> None:
-    tx.run(
-        "UPDATE library_files SET library_id = :library WHERE id = :id",
-        library=int(rng.choice(both)),
-        id=chosen(ids, rng),
+def test_whatever_happens_a_refresh_equals_a_fresh_load(db: Database, library: Library, other: Library) -> None:
+    machine = type("Here", (Changes,), {"db": db, "libraries": (library.id, other.id)})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            deadline=None, max_examples=15, stateful_step_count=15, suppress_health_check=list(HealthCheck)
+        ),
     )
 
 
-def copy(tx: Transaction, ids: list[int], rng: np.random.Generator, _both: tuple[int, int]) -> None:
-    source, target = chosen(ids, rng), chosen(ids, rng)
-    if source != target:
-        identity.copy_analysis(tx, source_id=source, target_id=target, now=NOW)
+def _told(packs: Iterable[PackScores]) -> dict[tuple[str, str], tuple[float, int]]:
+    return {
+        (pack.pack, head): (float(value), int(steps))
+        for pack in packs
+        for head, value, steps in zip(pack.heads, pack.values, spread_steps(pack.spreads), strict=True)
+    }
 
 
-def forget(tx: Transaction, ids: list[int], rng: np.random.Generator, _both: tuple[int, int]) -> None:
-    files.forget_analysis(tx, [chosen(ids, rng)])
-
-
-def delete(tx: Transaction, ids: list[int], rng: np.random.Generator, _both: tuple[int, int]) -> None:
-    files.delete(tx, [chosen(ids, rng)])
-
-
-def chosen(ids: list[int], rng: np.random.Generator) -> int:
-    return int(rng.choice(ids)) if ids else 0
-
-
-CHANGES: tuple[Change, ...] = (add, rescore, lose, find, move, copy, forget, delete)
-Steps = st.lists(st.lists(st.sampled_from(CHANGES), min_size=1, max_size=6), min_size=1, max_size=6)
-
-
-@settings(
-    deadline=None,
-    max_examples=25,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(steps=Steps, seed=st.integers(0, 2**32))
-def test_whatever_happens_a_refresh_equals_a_fresh_load(
-    db: Database, library: Library, other: Library, steps: list[list[Change]], seed: int
-) -> None:
-    """One matrix lives through all changes; the database stays filled from one example to the next."""
-    rng, matrix = np.random.default_rng(seed), ScoreMatrix()
-    refreshed(db, matrix)
-    with db.read() as tx:
-        ids = [row["id"] for row in tx.all("SELECT id FROM library_files")]
-    for changes in [[add], *steps]:
-        with db.write() as tx:
-            for change in changes:
-                try:
-                    change(tx, ids, rng, (library.id, other.id))
-                finally:
-                    ids = [row["id"] for row in tx.all("SELECT id FROM library_files")]
-        found = refreshed(db, matrix)
-        assert found == refreshed(db, ScoreMatrix())
-        with db.read() as tx:
-            assert found == contents(read_blocks(tx))
-            assert found == by_hand(tx)
-
-
-def by_hand(tx: Transaction) -> dict[int, tuple[int, dict[tuple[str, str], float]]]:
+def by_hand(tx: Transaction) -> dict[int, tuple[int, dict[tuple[str, str], tuple[float, int]]]]:
     found = {}
     for row in tx.all("SELECT id, library_id FROM library_files WHERE missing_since IS NULL"):
         packs: list[PackScores] = scores.load(tx, row["id"])
         if packs:
-            values = {(p.pack, head): float(v) for p in packs for head, v in zip(p.heads, p.values, strict=True)}
-            found[row["id"]] = (row["library_id"], values)
+            found[row["id"]] = (row["library_id"], _told(packs))
     return found
 
 

@@ -110,7 +110,7 @@ def test_tags_are_found_by_name_and_value(db: Database, three: list[int]) -> Non
 def test_a_file_is_found_by_what_became_of_it(db: Database, library: Library, add_file: AddFile) -> None:
     def found(status: search.Status | None) -> list[int]:
         with db.read() as tx:
-            page = search.find(tx, Wanted(status=status, library_id=library.id), now=NOW, limit=50)
+            page = search.find(tx, Wanted(status=status, library_ids=(library.id,)), now=NOW, limit=50)
         return [track.id for track in page.tracks]
 
     gone, broken, done, unwritten, running, pending = (add_file(f"{n}.mp3") for n in range(6))

@@ -31,6 +31,12 @@ def get(client: httpx.Client, name: str, **params: object) -> dict[str, object]:
     return answer.json()
 
 
+def without_links(answer: object) -> object:
+    if isinstance(answer, dict):
+        return {name: without_links(value) for name, value in answer.items() if name != "links"}
+    return [without_links(one) for one in answer] if isinstance(answer, list) else answer
+
+
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_strangers_learn_nothing(stranger: httpx.Client, name: str) -> None:
     assert stranger.get(f"{BASE}/{name}").status_code == 401
@@ -39,7 +45,8 @@ def test_strangers_learn_nothing(stranger: httpx.Client, name: str) -> None:
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_without_any_music_there_is_nothing_to_count(client: httpx.Client, main_library: Library, name: str) -> None:
     answer = get(client, name)
-    answer.pop("libraries", None)
+    for name in ("libraries", "links"):
+        answer.pop(name, None)
     assert not any(answer.values())
 
 
@@ -156,7 +163,7 @@ def test_the_overview_says_what_files_say_of_themselves(
     fill(db, main_library.id, 2, facts=Facts("flac", 239.9))
     with db.write() as tx:
         files.mark_missing(tx, list(gone), 5)
-    answer = get(client, "overview")
+    answer = without_links(get(client, "overview"))
     assert (answer["files"], answer["total_duration_seconds"]) == (6, pytest.approx(540 + 4000 + 479.8))
     assert answer["years"] == [
         {"value": 1959, "count": 1},
@@ -171,7 +178,7 @@ def test_the_overview_says_what_files_say_of_themselves(
 def test_coverage_says_how_far_each_library_is(client: httpx.Client, db: Database, main_library: Library) -> None:
     fill(db, main_library.id, 3)
     fill(db, main_library.id, 1, analyzed_at=None, written_hash=None, set_aside=True)
-    assert get(client, "coverage") == {
+    assert without_links(get(client, "coverage")) == {
         "libraries": [
             {
                 "library_id": main_library.id,

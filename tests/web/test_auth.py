@@ -14,6 +14,7 @@ from nomarr.store.database import Database
 from nomarr.web.app import ROUTERS
 from nomarr.web.auth import change_password, ensure_password
 from nomarr.web.limiter import LONGEST_PAUSE_S, LoginLimiter, network
+from nomarr.web.pages import PAGES
 
 from .conftest import PASSWORD, Home
 
@@ -23,7 +24,10 @@ OPEN = {
     ("GET", "/docs"),
     ("GET", "/openapi.json"),
     ("HEAD", "/openapi.json"),
+    ("GET", "/static/{of_version}/{name:path}"),
+    ("GET", "/login"),
 }
+LEADING_TO_THE_LOGIN = {("GET", page.path) for page in PAGES if not page.is_open}
 LIBRARIES = "/api/web/libraries"
 LOGIN = "/api/web/auth/login"
 LOGOUT = "/api/web/auth/logout"
@@ -73,13 +77,15 @@ def test_a_login_sets_a_cookie_that_scripts_and_other_sites_cannot_use(stranger:
 
 
 @pytest.mark.parametrize(
-    ("base_url", "headers"),
-    [("https://nomarr", {}), ("http://nomarr", {"X-Forwarded-Proto": "https"})],
+    ("base_url", "address", "is_secure"),
+    [("https://nomarr", "192.0.2.1", True), ("http://nomarr", "127.0.0.1", True), ("http://nomarr", "192.0.2.1", False)],
 )
 def test_the_cookie_stays_on_https_where_the_login_came_by_it(
-    home: Home, base_url: str, headers: dict[str, str]
+    home: Home, base_url: str, address: str, is_secure: bool
 ) -> None:
-    assert "Secure" in log_in(home.connect(base_url=base_url), **headers).headers["set-cookie"]
+    client = home.connect(base_url=base_url, address=address)
+    cookie = log_in(client, **{"X-Forwarded-Proto": "https"}).headers["set-cookie"]
+    assert ("Secure" in cookie) == is_secure
 
 
 def test_a_wrong_password_is_refused(stranger: httpx.Client) -> None:
@@ -231,13 +237,17 @@ def all_routes(home: Home) -> set[tuple[str, str]]:
 
 def test_every_route_but_the_open_ones_needs_a_login(home: Home, stranger: httpx.Client) -> None:
     routes = all_routes(home)
-    assert routes >= OPEN
-    for method, path in sorted(routes - OPEN):
+    assert routes >= OPEN | LEADING_TO_THE_LOGIN
+    for method, path in sorted(routes - OPEN - LEADING_TO_THE_LOGIN):
         answer = stranger.request(method, path.replace("{library_id}", "1"))
         assert answer.status_code == 401, (method, path)
         assert answer.headers["www-authenticate"].startswith("Bearer")
         wanted = "Send an API key, for instance in the header X-Api-Key" if "/v1/" in path else "Log in first"
         assert answer.json() == {"detail": wanted}
+    for method, path in sorted(LEADING_TO_THE_LOGIN):
+        answer = stranger.request(method, path)
+        assert answer.status_code == 303, path
+        assert answer.headers["location"].startswith("/login?next=")
 
 
 @pytest.mark.parametrize(

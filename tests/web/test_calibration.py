@@ -74,6 +74,7 @@ def test_before_the_first_calibration_all_files_are_current(
                 "calibration": "reference",
             }
         ],
+        "applying": None,
     }
 
 

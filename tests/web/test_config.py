@@ -33,6 +33,7 @@ def test_what_can_be_changed_is_shown(home: Home, client: httpx.Client) -> None:
         "session_timeout_s": 86400,
         "mtime_policy": "now",
         "hardlink_policy": "break",
+        "standard_fields": [],
     }
     assert set(details) == set(found)
     assert details["file_write_mode"]["allowed"] == ["native", "moods", "none"]
@@ -54,6 +55,7 @@ def test_a_change_holds_at_once_and_after_a_restart(home: Home, client: httpx.Cl
         ("session_timeout_s", 600, 600),
         ("library_ignore_patterns", ["a,b", "c"], ["a", "b", "c"]),
         ("namespace", "mine", "mine"),
+        ("standard_fields", "mood, GENRE", ["mood", "genre"]),
     ],
 )
 def test_values_may_come_as_text_or_as_what_they_are(client: httpx.Client, key: str, value: Any, shown: Any) -> None:
@@ -75,6 +77,7 @@ def test_a_change_that_waits_for_a_restart_says_so(client: httpx.Client) -> None
         ("calibrate_heads", "perhaps", 400, "calibrate_heads: must be one of true, false"),
         ("session_timeout_s", True, 400, "session_timeout_s: must be a number from 60"),
         ("file_write_mode", 5, 400, "file_write_mode: must be one of native, moods, none"),
+        ("standard_fields", ["mood", "bpm"], 400, "standard_fields: must be mood, genre, both"),
         ("models_dir", "/tmp", 403, "NOMARR_MODELS_DIR"),
     ],
 )

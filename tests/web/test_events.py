@@ -141,7 +141,14 @@ def test_everybody_first_hears_how_things_are(live: Live) -> None:
         found = {event.name: event.data for event in stream.snapshot()}
         headers = stream.answer.headers
     assert found == {
-        "queue:status": {"pending": 1, "running": 1, "completed": 0, "avg_time": None, "eta": None},
+        "queue:status": {
+            "pending": 1,
+            "running": 1,
+            "completed": 0,
+            "avg_time": None,
+            "eta": None,
+            "calibration": None,
+        },
         "queue:jobs": {"id": 1, "path": "/music/1.mp3", "status": "running", "error": None},
         "worker:tag:0:status": {"component": "worker:tag:0", "status": "healthy", "pid": 77, "current_job": 1},
         "system:health": {"status": "unhealthy", "errors": ["There are no usable models"]},

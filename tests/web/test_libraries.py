@@ -56,7 +56,9 @@ def test_a_library_is_answered_as_documented(client: httpx.Client, music: Path, 
         "scan_status": "never",
         "scan_error": None,
         "file_write_mode": None,
+        "standard_fields": None,
         "watch_mode": "off",
+        "watch_problem": None,
     }
     assert library == expected
     assert client.get(URL).json() == [expected]
@@ -131,6 +133,13 @@ def test_old_names_of_write_modes_are_understood(client: httpx.Client, music: Pa
     assert add(client, music, file_write_mode="minimal").json()["file_write_mode"] == "moods"
     assert client.patch(f"{URL}/1", json={"file_write_mode": "full"}).json()["file_write_mode"] == "native"
     assert client.patch(f"{URL}/1", json={"file_write_mode": None}).json()["file_write_mode"] is None
+
+
+def test_standard_fields_are_a_librarys_own_choice(client: httpx.Client, music: Path) -> None:
+    assert add(client, music, standard_fields=["mood"]).json()["standard_fields"] == ["mood"]
+    assert client.patch(f"{URL}/1", json={"standard_fields": []}).json()["standard_fields"] == []
+    assert client.patch(f"{URL}/1", json={"name": "Other"}).json()["standard_fields"] == []
+    assert client.patch(f"{URL}/1", json={"standard_fields": None}).json()["standard_fields"] is None
 
 
 WRONG_FIELDS: list[dict[str, object]] = [
@@ -380,3 +389,30 @@ def test_while_a_scan_runs_another_has_to_wait(
     assert answers["look"].json()["scan_status"] == "scanning"
     assert client.post(f"{URL}/1/scan").status_code == 200
     assert os.listdir(tmp_path / "new") == []
+
+
+# watching, and cancelling a scan
+
+
+def test_how_a_library_is_watched_can_be_chosen(client: httpx.Client, music: Path) -> None:
+    new = {"name": "Main", "root_path": str(music), "watch_mode": "poll"}
+    made = client.post(URL, json=new).json()
+    assert (made["watch_mode"], made["watch_problem"]) == ("poll", None)
+    for mode in ("events", "off"):
+        assert client.patch(f"{URL}/{made['id']}", json={"watch_mode": mode}).json()["watch_mode"] == mode
+    for mode in ("sometimes", None, 5):
+        assert "watch_mode" in detail(client.patch(f"{URL}/{made['id']}", json={"watch_mode": mode}), 400)
+
+
+def test_a_scan_that_runs_can_be_cancelled(client: httpx.Client, db: Database, home: Home, scanned: Any) -> None:
+    url = f"{URL}/{scanned['id']}"
+    assert "is not being scanned" in detail(client.delete(f"{url}/scan"), 409)
+    with db.write() as tx:
+        libraries.begin_scan(tx, scanned["id"], owner="somebody", now=home.time.ms)
+    assert client.get(url).json()["scan_status"] == "scanning"
+    answer = client.delete(f"{url}/scan")
+    assert answer.json() == {"message": "Cancelled the scan of library Main Library", "status": "success"}
+    assert client.get(url).json()["scan_status"] == "cancelled"
+    assert client.get(url).json()["scan_error"] == "somebody cancelled it"
+    assert "is not being scanned" in detail(client.delete(f"{url}/scan"), 409)
+    detail(client.delete(f"{URL}/999/scan"), 404)

@@ -47,7 +47,25 @@ def test_a_server_that_runs_is_alive(home: Home, stranger: httpx.Client, path: s
 def test_a_server_is_ready_with_database_models_and_a_worker(ready_home: Home) -> None:
     answer = ready_home.connect().get("/health/ready")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "checks": {"database": "ok", "models": "ok", "workers": "ok"}}
+    checks = {"database": "ok", "models": "ok", "workers": "ok"}
+    assert answer.json() == {"status": "ok", "checks": checks, "warnings": []}
+
+
+def test_a_worker_in_trouble_is_a_warning_that_names_no_files(ready_home: Home) -> None:
+    with ready_home.db.write() as tx:
+        workers.heartbeat(
+            tx,
+            worker="w2",
+            host="h",
+            pid=2,
+            version="1",
+            now=ready_home.time.ms,
+            state="idle",
+            trouble="/music is gone",
+        )
+    answer = ready_home.connect().get("/health/ready")
+    assert answer.status_code == 200
+    assert answer.json()["warnings"] == ["1 of 2 workers cannot do all of their work; their status says why"]
 
 
 def test_without_a_living_worker_a_server_is_not_ready(ready_home: Home) -> None:

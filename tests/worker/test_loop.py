@@ -169,6 +169,7 @@ def test_stripped_tags_come_back_without_listening(db: Database, here: Ground, t
 
 def test_a_vanished_file_is_tried_again_later(db: Database, here: Ground, tracks: dict[str, Path]) -> None:
     path = here.add(tracks["flac"], "track.flac")
+    (here.music / "cover.jpg").touch()
     made = library(db, here)
     path.unlink()
     drain(db, here)

@@ -118,7 +118,10 @@ def test_a_file_that_ends_three_workers_is_set_aside_and_blocks_nobody(
     with db.read() as tx:
         problems = queue.problems(tx, 10)
     assert [(problem.path, problem.error) for problem in problems] == [
-        (str(ground.music / "a poison.flac"), "its analysis ended the worker 3 times")
+        (
+            str(ground.music / "a poison.flac"),
+            "its analysis ended the worker 3 times; the last time it was killed by SIGKILL",
+        )
     ]
     assert depth(db).completed == 1
 

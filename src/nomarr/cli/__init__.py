@@ -71,14 +71,12 @@ def _common(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what happens.")] = False,
 ) -> None:
+    from nomarr.logs import set_up
     from nomarr.settings import load_settings, unknown_names
 
     stays = context.invoked_subcommand in ("serve", "worker")
-    level = load_settings().log_level or ("info" if stays or verbose else "warning")
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it announces its plug-ins
+    settings = load_settings()
+    set_up(settings, settings.log_level or ("info" if stays or verbose else "warning"), is_kept=stays)
     for name in unknown_names():
         log.warning("the environment variable %s is not known; is it misspelt?", name)
 
@@ -124,6 +122,18 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As one JSON obj
     from nomarr.cli.look import run_status
 
     raise typer.Exit(run_status(as_json=as_json))
+
+
+@app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(help="A music file that was analysed.", show_default=False)],
+    mood: Annotated[str | None, typer.Option("--mood", "-m", help="Only this mood.", show_default=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> None:
+    """Show why a file has its moods: every number that takes part, and the rule in words."""
+    from nomarr.cli.explain import run_explain
+
+    raise typer.Exit(run_explain(file, mood=mood, as_json=as_json))
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nomarr.errors import Conflict, NotFound, printable
+from nomarr.errors import Conflict, DatabaseProblem, DatabaseTooNew, NotFound, SettingsError, printable
 from nomarr.inference import packs
 from nomarr.inference.catalog import Suite, read_suite
 from nomarr.rescoring import score_new_heads
@@ -27,9 +28,30 @@ log = logging.getLogger(__name__)
 
 def open_database(settings: Settings) -> Database:
     """The database of the settings, with the tables this version needs."""
-    db = Database(settings.database)
-    db.migrate()
+    _make_writable(settings.data_dir)
+    try:
+        db = Database(settings.database)
+        db.migrate()
+    except DatabaseTooNew:
+        raise
+    except DatabaseProblem as error:
+        if settings.database_url is None:
+            raise
+        raise DatabaseProblem(f"{error}; check NOMARR_DATABASE_URL, and that its server runs") from error
     return db
+
+
+def _make_writable(folder: Path) -> None:
+    """The folder, made where there is none; SettingsError where nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise SettingsError(
+            f"{printable(folder)}: Nomarr's data cannot be kept there ({error.strerror}); let user {os.geteuid()} "
+            "write into it, or choose another folder with NOMARR_DATA_DIR"
+        ) from error
 
 
 def ready_models(settings: Settings, console: Console) -> Suite:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from nomarr.analysis import Analysis, Models
@@ -16,7 +17,8 @@ from nomarr.cli.ground import open_database, ready_models
 from nomarr.errors import FileProblem, printable
 from nomarr.inference.vocabulary import plain_words
 from nomarr.settings import load_settings
-from nomarr.store import libraries, queue, workers
+from nomarr.store import libraries, progress, queue, workers
+from nomarr.store.database import Transaction
 
 console = Console()
 errors = Console(stderr=True)
@@ -86,7 +88,7 @@ def run_status(*, as_json: bool) -> int:
                 for library in libraries.list_all(tx)
             ],
             "queue": asdict(queue.queue_depth(tx, now=now)),
-            "workers": [asdict(worker) for worker in workers.list_all(tx)],
+            "workers": _workers(tx, now=now, lease_ms=settings.lease_s * 1000),
             "problems": [
                 {"path": problem.path, "reason": problem.error or problem.write_error}
                 for problem in queue.problems(tx, 20)
@@ -99,6 +101,34 @@ def run_status(*, as_json: bool) -> int:
     return 0
 
 
+def _workers(tx: Transaction, *, now: int, lease_ms: int) -> list[dict[str, Any]]:
+    """All workers of all machines, each with the file it has in hand now."""
+    in_hand = {file.worker: file for file in progress.running(tx, now=now)}
+    found = []
+    for worker in workers.list_all(tx):
+        file = in_hand.get(worker.id)
+        state = "silent" if worker.heartbeat_at < now - lease_ms else "busy" if file else worker.state
+        found.append({**asdict(worker), "state": state, "file": file.path if file else None})
+    return found
+
+
+def _show_workers(processes: list[dict[str, Any]]) -> None:
+    table = Table("machine", "process", "version", "state", "files", "a minute", "memory", "file")
+    for worker in processes:
+        rate, memory = worker["rate_per_minute"], worker["memory_bytes"]
+        table.add_row(
+            escape(worker["host"]),
+            str(worker["pid"]),
+            worker["version"],
+            worker["state"],
+            str(worker["files"]),
+            "-" if rate is None else f"{rate:.1f}",
+            "-" if memory is None else f"{memory / 2**20:.0f} MB",
+            escape(printable(worker["file"] or worker["trouble"] or "-")),
+        )
+    console.print(table)
+
+
 def _show_status(report: dict[str, Any]) -> None:
     table = Table("library", "folder", "files", "analysed", "to do", "set aside")
     for library in report["libraries"]:
@@ -107,8 +137,8 @@ def _show_status(report: dict[str, Any]) -> None:
     console.print(table)
     if not report["libraries"]:
         console.print("No library yet. Try: nomarr tag PATH")
-    for worker in report["workers"]:
-        console.print(f"worker {worker['id']}: {worker['state']}", markup=False)
+    if report["workers"]:
+        _show_workers(report["workers"])
     for problem in report["problems"]:
         text = f"{printable(problem['path'])}: {problem['reason']}"
         console.print(text, style="yellow", markup=False, soft_wrap=True)

@@ -23,8 +23,10 @@ from nomarr.errors import ModelProblem, NomarrError, SettingsError
 from nomarr.settings import Settings, load_settings
 from nomarr.store.claims import Scope
 from nomarr.store.database import Database
+from nomarr.watching.keeper import Keeper
 from nomarr.worker.loop import Worker
 from nomarr.worker.supervisor import NOTHING_WORKS, Supervisor, default_workers
+from nomarr.worker.watchdog import reporter
 
 log = logging.getLogger(__name__)
 console = Console(stderr=True)
@@ -55,14 +57,18 @@ def _serve(settings: Settings, db: Database, listener: socket.socket, restart: R
     clear_leftovers_beside(db)
     supervisor = Supervisor(settings, db, _count(config.current(db, settings)))
     supervisor.start()
+    keeper = Keeper(db, settings)
+    keeper.start()
     address = f"http://{settings.host}:{listener.getsockname()[1]}"
     console.print(f"Nomarr listens at {address} with {len(supervisor.slots)} workers", highlight=False)
     server = Server(
         uvicorn.Config(
             create_app(settings, db, restart=lambda: restart.begin(server, supervisor, listener)),
+            log_config=None,
             log_level="warning",
+            access_log=False,  # web.guard has a better one
             server_header=False,
-            forwarded_allow_ips=_trusted(settings),
+            proxy_headers=False,  # web.origin does that
             timeout_graceful_shutdown=10,
         )
     )
@@ -77,6 +83,7 @@ def _serve(settings: Settings, db: Database, listener: socket.socket, restart: R
         if told.is_set():
             restart.give_up()
         console.print("Finishing the files in hand ...")
+        keeper.stop()
         supervisor.stop()
 
 
@@ -151,10 +158,6 @@ def _listening(settings: Settings) -> socket.socket:
     return listener
 
 
-def _trusted(settings: Settings) -> list[str] | str:
-    return "*" if "*" in settings.trusted_proxies else list(settings.trusted_proxies)
-
-
 def _count(settings: Settings) -> int:
     return default_workers() if settings.workers is None else settings.workers
 
@@ -192,6 +195,8 @@ def run_worker(order: str) -> int:
                 drain=facts["drain"],
                 listen_only=facts["listen_only"],
                 batch=facts["batch"],
+                threads=facts["threads"],
+                report_limit=reporter(facts["watchdog"]),
                 stop=stop,
             )
             worker.run()

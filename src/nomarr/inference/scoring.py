@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 
 from nomarr.errors import ModelProblem
 from nomarr.inference.catalog import Backbone, Pack
-from nomarr.inference.sessions import open_session
+from nomarr.inference.sessions import Session, open_session
 from nomarr.inference.vocabulary import VIBENET as VIBENET_OUTPUTS
 from nomarr.inference.vocabulary import VIBENET_LOGITS
 from nomarr.scores import Vector
+from nomarr.settings import Device
 
 Matrix = NDArray[np.float32]
 Frames = NDArray[np.float32]  # mel frames, float32[frames, bands]
 
 PATCHES_AT_ONCE = 16  # more is no faster and takes 4 MB a patch
+PATCHES_AT_ONCE_ON_GPU = 256  # a song in one go: a GPU is quick only with much to do at once
 TRIM = 0.1  # of the patches, at either end of the order
 
 
@@ -69,19 +71,19 @@ def evenly_spaced(count: int, wanted: int) -> NDArray[np.int64]:
 class Network:
     """One backbone, loaded; `listener()` starts a track."""
 
-    def __init__(self, backbone: Backbone, threads: int) -> None:
+    def __init__(self, backbone: Backbone, threads: int, device: Device = "cpu") -> None:
         self.backbone = backbone
-        self.session = open_session(backbone.load(), threads=threads)
+        self.session = Session(backbone.load(), threads=threads, device=device)
 
     def listener(self) -> Listener:
         if self.backbone.kind == "window":
             return WindowListener(self.backbone, self._window)
         run = self._track if self.backbone.kind == "track" else self._patches
-        return PatchListener(self.backbone, run)
+        at_once = PATCHES_AT_ONCE_ON_GPU if self.session.is_on_gpu else PATCHES_AT_ONCE
+        return PatchListener(self.backbone, run, at_once=at_once)
 
     def _run(self, outputs: list[str], inputs: dict[str, Any]) -> list[Matrix]:
-        results: list[Matrix] = self.session.run(outputs, inputs)
-        return results
+        return self.session.run(outputs, inputs)
 
     def _track(self, frames: Frames, starts: NDArray[np.int64]) -> Heard:
         return Heard(*self._run(["activations", "embeddings"], {"melspectrogram": frames, "starts": starts}))
@@ -105,12 +107,18 @@ class PatchListener:
     The last, incomplete patch is dropped; sound too short for one patch is repeated until it fills one.
     """
 
-    def __init__(self, backbone: Backbone, run: Callable[[Frames, NDArray[np.int64]], Heard]) -> None:
-        self.size, self.hop, self.run = backbone.frames, backbone.hop, run
+    def __init__(
+        self,
+        backbone: Backbone,
+        run: Callable[[Frames, NDArray[np.int64]], Heard],
+        *,
+        at_once: int = PATCHES_AT_ONCE,
+    ) -> None:
+        self.size, self.hop, self.run, self.at_once = backbone.frames, backbone.hop, run, at_once
         self.held: list[Frames] = []
         self.count = 0  # frames held
         self.heard: list[Heard] = []
-        self.enough = (PATCHES_AT_ONCE - 1) * self.hop + self.size
+        self.enough = (at_once - 1) * self.hop + self.size
 
     def feed(self, frames: Frames) -> None:
         if not len(frames):
@@ -118,11 +126,11 @@ class PatchListener:
         self.held.append(frames)
         self.count += len(frames)
         while self.count >= self.enough:
-            self._listen(PATCHES_AT_ONCE)
+            self._listen(self.at_once)
 
     def finish(self) -> Heard:
         while self.count >= self.size:
-            self._listen(min(PATCHES_AT_ONCE, (self.count - self.size) // self.hop + 1))
+            self._listen(min(self.at_once, (self.count - self.size) // self.hop + 1))
         if not self.heard:
             frames = np.concatenate(self.held)
             frames = np.tile(frames, (-(-self.size // len(frames)), 1))[: self.size]

@@ -147,6 +147,11 @@ def known_heads(labels: tuple[str, ...]) -> tuple[str, ...] | None:
     return None
 
 
+def genre_words(head: str) -> str | None:
+    """A genre for people, where the head says one that is known: `genre_hip_hop` is "Hip-hop"."""
+    return _WORDS.get(head) if head.startswith("genre_") else None
+
+
 def plain_words(head: str) -> str:
     """A head's name for people: `genre_hip_hop` is "Hip-hop", an unknown `mood_cosy` is "Mood cosy"."""
     return _WORDS.get(head) or head.replace("_", " ").capitalize()

@@ -16,7 +16,7 @@ from nomarr.moods.tiers import MOODS
 # text, number, date, flag: columns with one value. tag, role, words: texts, any number of them.
 # score: one number with four decimals. playlist: the identifier of another playlist.
 Kind = Literal["text", "number", "date", "flag", "tag", "role", "words", "score", "playlist", "random"]
-Source = Literal["column", "tag", "bpm", "year", "date", "flag", "artist", "albumartist", "words", "score", ""]
+Source = Literal["column", "tag", "bpm", "dates", "flag", "artist", "albumartist", "words", "score", ""]
 
 TIERS = ("strict", "regular", "loose")
 ANY_TIER = "loose"  # each tier holds those before it
@@ -68,11 +68,9 @@ _FIELDS = [
     *_columns("bitdepth rgalbumgain rgalbumpeak rgtrackgain rgtrackpeak", "number", nullable=True, can_miss=True),
     *_columns("playcount rating albumplaycount albumrating artistplaycount artistrating", "number"),
     Field("bpm", "number", "bpm", "bpm", nullable=True, can_miss=True, tags=("bpm",)),
-    Field("originalyear", "number", "originalyear", "year", tags=("originaldate", "originalyear", "origyear")),
-    Field("releaseyear", "number", "releaseyear", "year", tags=("releasedate",)),
-    Field("originaldate", "date", "originaldate", "date", tags=("originaldate", "originalyear", "origyear")),
-    Field("releasedate", "date", "releasedate", "date", tags=("releasedate",)),
-    *_columns("date dateadded datemodified", "date"),
+    *_columns("originalyear releaseyear", "number", "dates"),
+    *_columns("date originaldate releasedate", "date", "dates"),
+    *_columns("dateadded datemodified", "date"),
     *_columns("lastplayed dateloved daterated albumlastplayed albumdateloved albumdaterated", "date", nullable=True),
     *_columns("artistlastplayed artistdateloved artistdaterated", "date", nullable=True),
     Field("compilation", "flag", "compilation", "flag", tags=("compilation",)),
@@ -80,7 +78,8 @@ _FIELDS = [
     *_tags("genre", split=_LISTS),
     *_tags("releasetype", split=(",",)),
     *_tags("recordlabel", tags=("label",)),
-    *_tags("asin barcode copyright encodedby encodersettings grouping key isrc language license media movementname"),
+    *_tags("encodersettings", tags=("encodersettings", "encodingsettings")),
+    *_tags("asin barcode copyright encodedby grouping key isrc language license media movementname"),
     *_tags("movementtotal movement musicbrainz_discid musicbrainz_workid releasecountry releasestatus script subtitle"),
     *_tags("website work tracktotal disctotal albumversion"),
     Field("artist", "role", "artist", "artist", can_miss=True, tags=("artists",)),

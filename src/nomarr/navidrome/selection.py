@@ -32,11 +32,9 @@ _IN_SQL = ("column", "tag")
 _NEGATIONS = ("isNot", "notContains", "isMissing")
 _READERS: dict[str, Callable[[str], Any]] = {
     "bpm": values.bpm,
-    "year": values.year_of,
-    "date": values.date_of,
     "flag": values.flag_of,
 }
-_WITHOUT: dict[str, Any] = {"bpm": None, "year": 0, "date": "", "flag": False}  # what a file without the tag has
+_WITHOUT: dict[str, Any] = {"bpm": None, "flag": False}  # what a file without the tag has
 
 
 @dataclass(frozen=True)
@@ -159,6 +157,8 @@ class _Evaluation:
         source = rule.field.source
         if source in _READERS:
             return self._column_mask(rule)
+        if source == "dates":
+            return self._dates_mask(rule)
         is_negated = rule.operator in _NEGATIONS
         operator = OPPOSITES[rule.operator] if is_negated else rule.operator
         mask = self._any_value(rule.field, comparison(operator, rule.value), operator, rule.value)
@@ -172,6 +172,18 @@ class _Evaluation:
         if test(_WITHOUT[source]):
             mask |= ~self._tag_mask(rule.field.tags, lambda _: True)
         return mask
+
+    def _dates_mask(self, rule: Rule) -> Mask:
+        name, test = rule.field.name, _with_negation(rule)
+        without = test(getattr(values.NO_DATES, name))
+        others = [ids for dates, ids in self.dates if test(getattr(dates, name)) != without]
+        mask = self._mask_of(np.concatenate([np.empty(0, np.int64), *others]))
+        return ~mask if without else mask
+
+    @cached_property
+    def dates(self) -> list[tuple[values.Dates, Ids]]:
+        """The files with any date, by their dates."""
+        return [(values.dates_of(*tags), ids) for tags, ids in self.files.dates().items()]
 
     def _any_value(self, field: Field, test: Test, operator: str, value: object) -> Mask:
         """The files of which some value passes."""
@@ -257,6 +269,12 @@ class _Evaluation:
             return [scores.get(i, 0.0) for i in ids.tolist()]
         if field.source in ("artist", "albumartist"):
             return self._first_names(field, ids)
+        if field.source == "dates":
+            dated = {i: getattr(dates, field.name) for dates, those in self.dates for i in those.tolist()}
+            return [dated.get(i, getattr(values.NO_DATES, field.name)) for i in ids.tolist()]
+        if field.name == "genre":
+            first_genres = self.files.values("genre", ids)
+            return [next(iter(values.splitter(field.split)(first_genres[i] or "")), "") for i in ids.tolist()]
         tags = self.files.first_tags(field.tags, ids)
         if field.source in _READERS:
             read, without = _READERS[field.source], _WITHOUT[field.source]
@@ -270,12 +288,16 @@ class _Evaluation:
         columns = ["album_artist", "artist"] if field.source == "albumartist" else ["artist"]
         tags = [self.files.first_tags([f"{column.replace('_', '')}s"], ids) for column in columns]
         texts = [self.files.values(column, ids) for column in columns]
+        compilations = self._tag_mask(("compilation",), values.flag_of) if field.source == "albumartist" else None
+        various = set() if compilations is None else set(self.universe[compilations].tolist())
 
         def first(file_id: int) -> str:
             for tag, text in zip(tags, texts, strict=True):
                 names = [tag[file_id]] if file_id in tag else split(text[file_id] or "")
                 if names:
                     return names[0]
+                if file_id in various:
+                    return VARIOUS
             return NO_ARTIST
 
         return [first(i) for i in ids.tolist()]

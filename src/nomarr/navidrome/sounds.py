@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
 from functools import cached_property
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +21,6 @@ from nomarr.store.matrix import Block, Snapshot
 
 Ids = NDArray[np.int64]
 CalibrationOf = Callable[[int], LibraryCalibration]  # library -> its percentiles
-Tiers = dict[str, NDArray[np.uint8]]  # mood -> its tier in each file of a block
-
-# A block never changes, and most stay the same from one question to the next.
-_tiers: WeakKeyDictionary[Block, tuple[str, Tiers]] = WeakKeyDictionary()
 
 
 def reference_only(_library_id: int) -> LibraryCalibration:
@@ -66,11 +61,12 @@ class Sounds:
     def carrying(self, tier: str, matches: Callable[[str], bool]) -> Ids:
         """The files with at least one matching word in their tier or below it: int64[n]."""
         least = TIERS[f"mood-{tier}"]
-        return _joined(
-            block.ids[np.logical_or.reduce([codes >= least for codes in words])]
-            for block in self._blocks
-            if (words := [codes for word, codes in self._tiers_in(block).items() if matches(word)])
-        )
+        found = []
+        for block in self._blocks:
+            tiers = block_tiers(block, self._calibration(block))
+            if words := [codes for word, codes in tiers.items() if matches(word)]:
+                found.append(block.ids[np.logical_or.reduce([codes >= least for codes in words])])
+        return _joined(found)
 
     @cached_property
     def scores(self) -> dict[str, int]:
@@ -90,13 +86,6 @@ class Sounds:
         if block.library_id not in self._calibrations:
             self._calibrations[block.library_id] = self._calibration_of(block.library_id)
         return self._calibrations[block.library_id]
-
-    def _tiers_in(self, block: Block) -> Tiers:
-        calibration = self._calibration(block)
-        known = _tiers.get(block)
-        if known is None or known[0] != calibration.label:
-            known = _tiers[block] = (calibration.label, block_tiers(block, calibration))
-        return known[1]
 
 
 def _joined(parts: Iterable[Ids]) -> Ids:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from nomarr.navidrome.matching import Plain
 
@@ -33,6 +35,7 @@ def bpm(text: str) -> Plain:
     return int(math.copysign(math.floor(abs(number) + 0.5), number)) or None
 
 
+@lru_cache(maxsize=20_000)
 def date_of(text: str) -> str:
     """YYYY-MM-DD, YYYY-MM or YYYY, as much as the text holds; "" if it holds no year."""
     found = _YEAR.search(text)
@@ -49,10 +52,32 @@ def date_of(text: str) -> str:
     return found[0]
 
 
-def year_of(text: str) -> int:
-    """The year of a date, 0 without one."""
-    found = date_of(text)
-    return int(found[:4]) if found else 0
+@dataclass(frozen=True)
+class Dates:
+    """When music was recorded, first released and released in this edition; "" where that is not known."""
+
+    date: str
+    originaldate: str
+    releasedate: str
+
+    @property
+    def originalyear(self) -> int:
+        return int(self.originaldate[:4] or 0)
+
+    @property
+    def releaseyear(self) -> int:
+        return int(self.releasedate[:4] or 0)
+
+
+NO_DATES = Dates("", "", "")
+
+
+def dates_of(recorded: str, original: str, released: str) -> Dates:
+    """Of the three tags. Many taggers write the date of the release as if it were that of the recording."""
+    date, first, edition = date_of(recorded), date_of(original), date_of(released)
+    if first and not edition and date >= first:
+        return Dates(first, first, date)
+    return Dates(date or first or edition, first, edition)
 
 
 def flag_of(text: str) -> bool:

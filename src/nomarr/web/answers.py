@@ -31,7 +31,9 @@ MEANINGS = {
     404: "It does not exist",
     409: "It does not fit what is there now",
     413: "The body is larger than 1 MB",
+    416: "The file has no such range of bytes",
     429: "Too many attempts; Retry-After says how long to wait",
+    502: "Navidrome did not do what was asked; the text says why",
     503: "The database cannot be used",
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,8 +12,11 @@ from functools import partial
 
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
+from starlette.datastructures import State
 
 from nomarr import __version__
+from nomarr.errors import NomarrError
+from nomarr.navidrome.rescan import Teller
 from nomarr.secretkey import SecretKey
 from nomarr.settings import Settings
 from nomarr.store.database import Database, Transaction
@@ -19,6 +24,8 @@ from nomarr.store.matrix import ScoreMatrix
 from nomarr.store.playlists import Found
 from nomarr.web import (
     analytics,
+    assets,
+    audio,
     auth,
     calibration,
     config,
@@ -28,10 +35,21 @@ from nomarr.web import (
     folders,
     info,
     keys,
+    levels,
     libraries,
     lidarr,
+    logs,
+    memory,
+    metrics,
+    moods,
     navidrome,
+    navidrome_link,
+    navidrome_push,
+    pages,
+    password,
+    preview,
     processing,
+    spreads,
     system,
     v1,
     work,
@@ -42,30 +60,45 @@ from nomarr.web.answers import explain_errors
 from nomarr.web.context import Clock
 from nomarr.web.guard import Guard
 from nomarr.web.limiter import LoginLimiter
+from nomarr.web.origin import Base, Proxies
 from nomarr.web.system import ModelsCheck
 from nomarr.web.watch import Watch
 
+log = logging.getLogger(__name__)
+
 ROUTERS = (
     auth.router,
+    password.router,
     keys.router,
     config.router,
     libraries.router,
     folders.router,
     files.router,
+    audio.router,
     processing.router,
     work.router,
     calibration.router,
+    spreads.router,
+    moods.router,
+    levels.router,
     analytics.router,
     navidrome.router,
+    navidrome_link.router,
+    navidrome_push.router,
     events.router,
     worker.router,
     writes.router,
+    preview.router,
     lidarr.mappings_router,
     lidarr.router,
     info.router,
     v1.router,
     system.router,
+    metrics.router,
+    logs.router,
     docs.router,
+    assets.router,
+    pages.router,
 )
 
 THREADS = 8  # answers in the making; more would not be quicker, and each holds a connection with its cache
@@ -95,18 +128,22 @@ def create_app(
     app.state.verifications = asyncio.Semaphore(auth.VERIFICATIONS)
     app.state.secret_key = SecretKey(settings.data_dir)
     app.state.restart = restart
-    app.state.postponed = lidarr.Postponed()
     app.state.installed_models = info.InstalledModels(monotonic)
+    app.state.metrics = metrics.Metrics(monotonic)
     app.state.models_check = ModelsCheck(settings.models, monotonic)
     app.state.matrix = ScoreMatrix()
-    app.state.analytics = analytics.Memory()
+    app.state.analytics = memory.Memory()
+    app.state.applying = calibration.make_applying(db, settings, app.state.matrix)
     app.state.found = Found()
+    app.state.navidrome = navidrome_link.Link()
     app.state.stream_tokens = events.Tokens()
     app.state.events = events.Events(Watch(db, settings, clock, app.state.models_check), app.state.secret_key)
     for router in ROUTERS:
         app.include_router(router)
     app.openapi = partial(docs.describe, app)  # type: ignore[method-assign]
     app.add_middleware(Guard)
+    app.add_middleware(Base, prefix=settings.url_base)
+    app.add_middleware(Proxies, trusted=settings.trusted_proxies)
     explain_errors(app)
     return app
 
@@ -114,5 +151,20 @@ def create_app(
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = THREADS
+    state = app.state
+    teller = Teller(state.db, state.settings, state.navidrome.clients, clock=state.clock)
+    teller.start()
+    state.applying.start()
+    threading.Thread(target=_warm, args=(state,), name="warming", daemon=True).start()
     yield
+    state.applying.stop()
+    teller.stop()
+    state.navidrome.clients.close()
     app.state.events.close()
+
+
+def _warm(state: State) -> None:
+    try:
+        memory.warm(state.db, state.matrix, state.analytics, state.settings)
+    except NomarrError as error:  # whoever asks will be told
+        log.debug("warming: %s", error)

@@ -29,7 +29,7 @@ from nomarr.store.keys import Scope
 from nomarr.web.answers import Done, example, problems
 from nomarr.web.context import Clock, UseClock, UseDatabase, UseSettings
 from nomarr.web.limiter import LoginLimiter
-from nomarr.web.origin import came_by_https, refuse_other_sites
+from nomarr.web.origin import came_by_https, cookie_path, refuse_other_sites
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/api/web/auth", tags=["auth"])
@@ -98,7 +98,7 @@ def ensure_password(db: Database, settings: Settings) -> str | None:
         stored = preferences.get(tx, PASSWORD)
     if settings.admin_password is not None and settings.admin_password.get_secret_value():
         wanted = settings.admin_password.get_secret_value()
-        if stored is None or not _is_right(wanted, stored):
+        if stored is None or not is_right(wanted, stored):
             change_password(db, wanted)
         return None
     if stored is not None:
@@ -112,13 +112,14 @@ def ensure_password(db: Database, settings: Settings) -> str | None:
     return generated
 
 
-def change_password(db: Database, password: str) -> None:
-    """Set another password and end every session."""
+def change_password(db: Database, password: str) -> str:
+    """Set another password and end every session. The hash of the new one is returned."""
     hashed = HASHER.hash(password)
     with db.write() as tx:
         preferences.put(tx, PASSWORD, hashed)
         ended = access.delete_all(tx)
     log.info("the admin password was changed; %d sessions ended", ended)
+    return hashed
 
 
 def needs(scope: Scope) -> Callable[[Route], Route]:
@@ -252,7 +253,7 @@ def _basic_password(credentials: str) -> str:
         return ""
 
 
-async def _wait_for_turn(request: Request) -> AsyncIterator[None]:
+async def wait_for_turn(request: Request) -> AsyncIterator[None]:
     """Slows guessing down, without holding a thread while somebody waits."""
     pause_s = request.app.state.limiter.admit(_address(request), now=request.app.state.monotonic())
     await asyncio.sleep(pause_s)
@@ -265,7 +266,7 @@ async def _wait_for_turn(request: Request) -> AsyncIterator[None]:
     summary="Log in",
     responses=example({"session_token": "xEC1SilYPKLbz8Bkg-QNM7rsEinA8ic27UOcfa0evik", "expires_in": 86400})
     | problems(400, 401, 413, 429, 503),
-    dependencies=[Depends(_wait_for_turn)],
+    dependencies=[Depends(wait_for_turn)],
 )
 def login(
     body: LoginRequest,
@@ -278,14 +279,21 @@ def login(
     """Answers with a token for `Authorization: Bearer`, and sets the same one as a cookie for browsers."""
     with db.read() as tx:
         stored = preferences.get(tx, PASSWORD)
-    if not _is_right(body.password.get_secret_value(), stored or _unguessable()):
+    if not is_right(body.password.get_secret_value(), stored or _unguessable()):
         log.warning("wrong password from %s", _address(request))
         raise Unauthorized("Wrong password")
+    return begin_session(request, response, db, settings, clock, password=stored)
+
+
+def begin_session(
+    request: Request, response: Response, db: Database, settings: Settings, clock: Clock, *, password: str | None
+) -> Login:
+    """For somebody who has just proved the password of this hash. Unauthorized if that holds no longer."""
     limiter: LoginLimiter = request.app.state.limiter
     limiter.succeeded(_address(request))
     token = secrets.token_urlsafe(32)
     with db.write() as tx:
-        if preferences.get(tx, PASSWORD) != stored:
+        if preferences.get(tx, PASSWORD) != password:
             raise Unauthorized("Wrong password")  # it was changed a moment ago
         now = clock(tx)
         access.delete_ended(tx, now, settings.session_timeout_s * 1000)
@@ -300,12 +308,12 @@ def login(
     summary="End this session",
     responses=example({"message": "Logged out", "status": "success"}) | problems(401, 403, 503),
 )
-def logout(response: Response, db: UseDatabase, caller: Annotated[Caller, Depends(require_login)]) -> Done:
+def logout(request: Request, response: Response, db: UseDatabase, caller: Annotated[Caller, Depends(require_login)]) -> Done:
     if caller.session is None:
         raise Forbidden("This request came with an API key; there is no session to end")
     with db.write() as tx:
         access.delete(tx, caller.session)
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    response.delete_cookie(COOKIE, path=cookie_path(request), httponly=True, samesite="strict")
     return Done("Logged out")
 
 
@@ -319,7 +327,7 @@ def _unguessable() -> str:
     return HASHER.hash(secrets.token_urlsafe())
 
 
-def _is_right(password: str, hashed: str) -> bool:
+def is_right(password: str, hashed: str) -> bool:
     try:
         return HASHER.verify(hashed, password)
     except (VerificationError, InvalidHashError):
@@ -335,6 +343,7 @@ def _set_cookie(request: Request, response: Response, token: str, settings: Sett
         COOKIE,
         token,
         max_age=settings.session_timeout_s,
+        path=cookie_path(request),
         httponly=True,
         samesite="strict",
         secure=came_by_https(request),

@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
-from nomarr import recalibration
+from nomarr import config, recalibration
+from nomarr.applying import Applying, Progress, hold, progress
 from nomarr.errors import Forbidden
 from nomarr.inference.catalog import digest
+from nomarr.settings import Settings
 from nomarr.store import calibrations, libraries
 from nomarr.store.calibrations import CalibrationRun
-from nomarr.store.database import Transaction
+from nomarr.store.database import Database, Transaction
 from nomarr.store.libraries import Library
-from nomarr.web.answers import example, problems, utc
+from nomarr.store.matrix import ScoreMatrix
+from nomarr.web.answers import Done, example, problems, utc
 from nomarr.web.auth import require_login
 from nomarr.web.context import UseDatabase, UseMatrix, UseSettings
 
@@ -39,6 +42,7 @@ STATUS = {
             "calibration": "v5",
         }
     ],
+    "applying": {"state": "writing", "done": 12000, "total": 18432},
 }
 GENERATED = {
     "version": 5,
@@ -67,6 +71,14 @@ HISTORY = {
 }
 
 
+async def _applying(request: Request) -> Applying:
+    applying: Applying = request.app.state.applying
+    return applying
+
+
+UseApplying = Annotated[Applying, Depends(_applying)]
+
+
 class GenerateRequest(BaseModel):
     library_id: int | None = Field(
         default=None, ge=1, le=LARGEST_ID, description="count this library and let the result hold for it alone"
@@ -92,11 +104,15 @@ class LibraryStatus:
 
 @dataclass(frozen=True)
 class CalibrationStatus:
-    """`global_version` changes with any percentile in force; `last_run` is in milliseconds. Null before the first."""
+    """`global_version` changes with any percentile in force; `last_run` is in milliseconds. Null before the first.
+
+    `applying` says how far it is; null where nothing is being applied.
+    """
 
     global_version: str | None
     last_run: int | None
     libraries: list[LibraryStatus]
+    applying: Progress | None
 
 
 @dataclass(frozen=True)
@@ -170,6 +186,7 @@ def status(db: UseDatabase, settings: UseSettings) -> CalibrationStatus:
         current, tagged = calibrations.current(tx), calibrations.tagged_by_label(tx)
         counts = libraries.counts(tx)
         newest = calibrations.history(tx, limit=1)
+        applying = progress(tx, settings.file_write_mode)
         statuses = []
         for library in libraries.list_all(tx):
             label = current.of(library.id).label
@@ -183,13 +200,14 @@ def status(db: UseDatabase, settings: UseSettings) -> CalibrationStatus:
         global_version=versions[0] if len(versions) == 1 else digest(versions)[:12] if versions else None,
         last_run=newest[0].created_at if newest else None,
         libraries=statuses,
+        applying=applying,
     )
 
 
 @router.post(
     "/generate-histogram",
     summary="Make a calibration from the stored scores",
-    responses=example(GENERATED) | problems(400, 401, 403, 404, 413, 503),
+    responses=example(GENERATED) | problems(400, 401, 403, 404, 409, 413, 503),
 )
 def generate_histogram(
     db: UseDatabase, settings: UseSettings, matrix: UseMatrix, body: GenerateRequest | None = None
@@ -227,18 +245,37 @@ def generate_histogram(
     responses=example({"queued": 18000, "unchanged": 432, "message": "Queued 18000 files for writing"})
     | problems(400, 401, 403, 404, 413, 503),
 )
-def apply(
-    db: UseDatabase, settings: UseSettings, matrix: UseMatrix, body: ApplyRequest | None = None
-) -> AppliedCalibration:
-    """From stored scores: no audio is read. May be asked for again at any time."""
-    applied = recalibration.apply(
-        db,
-        settings.file_write_mode,
-        library_id=None if body is None else body.library_id,
-        blocks=lambda tx: matrix.refresh(tx).blocks,
-    )
+def apply(applying: UseApplying, body: ApplyRequest | None = None) -> AppliedCalibration:
+    """From stored scores: no audio is read. The workers get the files little by little, the first at once; the event
+    `queue:status` and the status say how far it is. It goes on after a restart, and may be asked for again at any time.
+    """
+    applied = applying.begin(None if body is None else body.library_id)
     files = "1 file" if applied.to_write == 1 else f"{applied.to_write} files"
     return AppliedCalibration(applied.to_write, applied.unchanged, f"Queued {files} for writing")
+
+
+@router.post(
+    "/apply/pause",
+    summary="Hold back what is being applied",
+    responses=example({"message": "Applying is paused", "status": "success"}) | problems(401, 403, 409, 503),
+)
+def pause_apply(db: UseDatabase) -> Done:
+    """For good, until `resume`: workers write the few files that they were given, and go on with everything else."""
+    with db.write() as tx:
+        hold(tx, is_held=True)
+    return Done("Applying is paused")
+
+
+@router.post(
+    "/apply/resume",
+    summary="Go on with what is being applied",
+    responses=example({"message": "Applying goes on", "status": "success"}) | problems(401, 403, 409, 503),
+)
+def resume_apply(db: UseDatabase, applying: UseApplying) -> Done:
+    with db.write() as tx:
+        hold(tx, is_held=False)
+    applying.step()
+    return Done("Applying goes on")
 
 
 @router.get("/history", summary="Earlier calibrations", responses=example(HISTORY) | problems(400, 401, 403, 404, 503))
@@ -253,6 +290,15 @@ def history(
         _check(tx, library_id)
         runs = calibrations.history(tx, limit=limit, library_id=library_id, before_version=before_version)
     return History([_past(run) for run in runs])
+
+
+def make_applying(db: Database, settings: Settings, matrix: ScoreMatrix) -> Applying:
+    """What carries out orders to apply; `settings` are those that the server started with."""
+    return Applying(
+        db,
+        lambda: config.current(db, settings).file_write_mode,
+        lambda tx: matrix.refresh(tx).blocks,
+    )
 
 
 def _check(tx: Transaction, library_id: int | None) -> None:

@@ -27,6 +27,10 @@ EXAMPLE = {
     "session_timeout_s": 86400,
     "mtime_policy": "now",
     "hardlink_policy": "break",
+    "standard_fields": [],
+    "navidrome_url": "http://navidrome:4533",
+    "navidrome_user": "admin",
+    "navidrome_password": True,
     "details": {
         "namespace": {
             "type": "text",
@@ -61,7 +65,10 @@ class KeyDetails:
 
 @dataclass(frozen=True)
 class Config:
-    """What holds now. `tagger_worker_count` is null where the server decides by cores and memory."""
+    """What holds now. `tagger_worker_count` is null where the server decides by cores and memory.
+
+    Of a password is only told whether there is one.
+    """
 
     models_dir: str
     library_auto_tag: bool
@@ -73,6 +80,10 @@ class Config:
     session_timeout_s: int
     mtime_policy: str
     hardlink_policy: str
+    standard_fields: tuple[str, ...]
+    navidrome_url: str | None
+    navidrome_user: str | None
+    navidrome_password: bool
     details: dict[str, KeyDetails]
 
 
@@ -89,6 +100,7 @@ class ConfigChanged:
 def get_config(settings: UseSettings) -> Config:
     values = {key.name: getattr(settings, key.setting) for key in KEYS.values()}
     values["models_dir"] = str(settings.models)
+    values["navidrome_password"] = settings.navidrome_password is not None
     return Config(**values, details={key.name: _details(settings, key) for key in KEYS.values()})
 
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field, StringConstraints
 
 from nomarr.inference.catalog import score_names
+from nomarr.library_moods import shares_below, tiers_of_files
 from nomarr.moods.reference import for_words
-from nomarr.moods.tiers import moods_of, strengths
-from nomarr.scores import LibraryCalibration, PackScores
-from nomarr.store import calibrations, files, journal, queue, scores, search, tags
-from nomarr.store.matrix import ScoreMatrix
-from nomarr.store.search import Order, Status, Track, Wanted
+from nomarr.moods.tiers import strengths
+from nomarr.moods.words import tiers_by_word, words_of
+from nomarr.scores import Correction, LibraryCalibration, PackScores
+from nomarr.store import calibrations, corrections, files, journal, queue, scores, search, tags
+from nomarr.store.search import Fact, Order, Status, Track, Wanted
 from nomarr.web import filters
 from nomarr.web.answers import example, problems, queued_message, utc
 from nomarr.web.auth import needs, require_login
-from nomarr.web.context import UseClock, UseDatabase, UseSettings
+from nomarr.web.context import UseClock, UseDatabase, UseMatrix, UseSettings
 
 router = APIRouter(prefix="/api/web/files", tags=["files"], dependencies=[Depends(require_login)])
 
 FileId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+LibraryId = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Limit = Annotated[int, Query(ge=1, le=500, description="how many are listed")]
 Offset = Annotated[int, Query(ge=0, le=2**31 - 1, description="how many are passed over before")]
 Text = Annotated[str, StringConstraints(max_length=500)]
@@ -33,6 +35,8 @@ Sort = Literal[
     "-path", "-artist", "-album", "-title", "-added", "-analyzed",
 ]  # fmt: skip
 JOURNALED = 50
+TIERS: Mapping[int, Tier] = {1: "loose", 2: "regular", 3: "strict"}
+SILENT = "empty: files that do not say"
 
 TRACK: dict[str, Any] = {
     "id": 42,
@@ -52,6 +56,7 @@ TRACK: dict[str, Any] = {
     "analyzed_at": "2027-01-15T08:00:00Z",
     "written_at": "2027-01-15T08:00:01Z",
 }
+LISTED = TRACK | {"moods": [{"mood": "happy", "tier": "strict"}, {"mood": "danceable", "tier": "loose"}]}
 DETAILS = TRACK | {
     "size": 9_812_332,
     "container": "mp3",
@@ -66,9 +71,12 @@ DETAILS = TRACK | {
             "raw": 0.62,
             "calibrated": 0.71,
             "spread": 0.08,
+            "p5": 0.21,
+            "p95": 0.79,
+            "percentile": 66.2,
         }
     ],
-    "moods": [{"mood": "happy", "strength": 0.83, "tier": "strict"}],
+    "moods": [{"mood": "happy", "strength": 0.83, "tier": "strict", "by_hand": False}],
     "written": {"hash": "9d0c1f7a2b3e4d5c", "at": "2027-01-15T08:00:01Z", "calibration": "reference", "is_due": False},
     "journal": [{"id": 7, "action": "write", "batch": "nas:120:0:1", "at": "2027-01-15T08:00:01Z", "before": {}}],
     "problem": {
@@ -115,18 +123,37 @@ class FileAnswer:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A mood that a file carries, by its tier."""
+
+    mood: str
+    tier: Tier
+
+
+@dataclass(frozen=True)
+class ListedFile(FileAnswer):
+    """With the moods that it carries, the highest tier first."""
+
+    moods: list[Word]
+
+
+@dataclass(frozen=True)
 class FileList:
     """One page, and how many files there are in all."""
 
     total: int
     limit: int
     offset: int
-    files: list[FileAnswer]
+    files: list[ListedFile]
 
 
 @dataclass(frozen=True)
 class ScoreAnswer:
-    """One head's score, 0 to 1. `name` is what it is written under; `calibrated` is null without a calibration."""
+    """One head's score, 0 to 1. `name` is what it is written under; `calibrated` is null without a calibration.
+
+    `p5` and `p95` are what calibration takes for the ends: the library's own or, before it has any, the reference;
+    null where there is neither. `percentile` is the share, in per cent, of the library's tracks with a lower score.
+    """
 
     name: str
     pack: str
@@ -134,15 +161,22 @@ class ScoreAnswer:
     raw: float
     calibrated: float | None
     spread: float
+    p5: float | None
+    p95: float | None
+    percentile: float | None
 
 
 @dataclass(frozen=True)
 class MoodAnswer:
-    """How strongly a mood is heard, 0 to 1, and its tier: strict, regular, loose, or null where it is not said."""
+    """How strongly a mood is heard, 0 to 1, and its tier: strict, regular, loose, or null where it is not said.
+
+    `by_hand`: somebody settled that tier. `strength` is null where nothing that was heard can tell.
+    """
 
     mood: str
-    strength: float
+    strength: float | None
     tier: Tier | None
+    by_hand: bool
 
 
 @dataclass(frozen=True)
@@ -235,18 +269,28 @@ class RetryAnswer:
 @router.get(
     "",
     summary="Look for files",
-    responses=example({"total": 1, "limit": 50, "offset": 0, "files": [TRACK]}) | problems(400, 401, 403, 503),
+    responses=example({"total": 1, "limit": 50, "offset": 0, "files": [LISTED]}) | problems(400, 401, 403, 503),
 )
 def list_files(
-    request: Request,
     db: UseDatabase,
     settings: UseSettings,
     clock: UseClock,
+    matrix: UseMatrix,
     q: Annotated[str, Query(max_length=200, description="words, all found in title, artist, album or file name")] = "",
     artist: Annotated[str | None, Query(max_length=500, description="this very artist")] = None,
     album: Annotated[str | None, Query(max_length=500, description="this very album")] = None,
     tag: Annotated[list[Text] | None, Query(max_length=10, description=filters.HELP)] = None,
-    library_id: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    own_tag: Annotated[
+        str | None, Query(max_length=100, description="a tag of the file's own by its very name")
+    ] = None,
+    year: Annotated[str | None, Query(max_length=5, pattern="^[0-9]*$", description=f"this year; {SILENT}")] = None,
+    genre: Annotated[str | None, Query(max_length=5000, description=f"this very first genre; {SILENT}")] = None,
+    format: Annotated[str | None, Query(max_length=100, description=f"this container, as flac; {SILENT}")] = None,  # noqa: A002
+    minutes: Annotated[
+        str | None,
+        Query(max_length=5, pattern="^[0-9]*$", description=f"whole minutes long, 60 from an hour on; {SILENT}"),
+    ] = None,
+    library_id: Annotated[list[LibraryId] | None, Query(max_length=1000, description="of these libraries")] = None,
     status: Annotated[Status | None, Query(description="left out: all that are not missing")] = None,
     sort: Annotated[Sort, Query(description="a leading - turns it round")] = "path",
     limit: Limit = 50,
@@ -254,15 +298,27 @@ def list_files(
 ) -> FileList:
     """All that is given must hold; capitals and accents make no difference."""
     given = filters.read_filters(tag or (), namespace=settings.namespace)
-    matrix: ScoreMatrix = request.app.state.matrix
+    chosen = tuple(library_id or ())
     with db.read() as tx:
         now = clock(tx)
-        ids = None
-        if given.heard:
-            current = calibrations.current(tx)
-            blocks = matrix.refresh(tx).blocks
-            ids = given.ids((b, current.of(b.library_id)) for b in blocks if library_id in (None, b.library_id))
-        wanted = Wanted(q, artist, album, given.tags, ids, None if given.heard else library_id, status)
+        current = calibrations.current(tx)
+        blocks = [
+            (block, current.of(block.library_id))
+            for block in matrix.refresh(tx).blocks
+            if not chosen or block.library_id in chosen
+        ]
+        ids = given.ids(blocks) if given.heard else None
+        wanted = Wanted(
+            words=q,
+            artist=artist,
+            album=album,
+            tags=given.tags if own_tag is None else (*given.tags, (own_tag, None)),
+            ids=ids,
+            library_ids=() if given.heard else chosen,
+            status=status,
+            without=given.without,
+            facts=_facts(year=year, genre=genre, container=format, minutes=minutes),
+        )
         found = search.find(
             tx,
             wanted,
@@ -272,7 +328,9 @@ def list_files(
             limit=limit,
             offset=offset,
         )
-    return FileList(found.total, limit, offset, [FileAnswer(**_listed(track)) for track in found.tracks])
+    said = tiers_of_files(blocks, [track.id for track in found.tracks])
+    listed = [ListedFile(**_listed(track), moods=_words(said.get(track.id, {}))) for track in found.tracks]
+    return FileList(found.total, limit, offset, listed)
 
 
 @router.get(
@@ -305,14 +363,16 @@ def retry(db: UseDatabase, clock: UseClock, body: RetryRequest | None = None) ->
 @router.get(
     "/{file_id}", summary="All that is known of a file", responses=example(DETAILS) | problems(400, 401, 403, 404, 503)
 )
-def get_file(file_id: FileId, db: UseDatabase, clock: UseClock) -> FileDetails:
+def get_file(file_id: FileId, db: UseDatabase, clock: UseClock, matrix: UseMatrix) -> FileDetails:
     with db.read() as tx:
         file = files.get(tx, file_id)
         (track,) = search.tracks(tx, [file_id], now=clock(tx))
         packs = scores.load(tx, file_id)
         calibration = calibrations.for_library(tx, file.library_id)
+        correction = corrections.of(tx, file_id)
         changes = journal.recent(tx, limit=JOURNALED, file_id=file_id)
         own = tags.file_tags(tx, file_id)
+        blocks = [block for block in matrix.refresh(tx).blocks if block.library_id == file.library_id]
     return FileDetails(
         **_listed(track),
         size=file.size,
@@ -320,8 +380,8 @@ def get_file(file_id: FileId, db: UseDatabase, clock: UseClock) -> FileDetails:
         suite=file.suite,
         patches=file.patches,
         analysis_s=file.analysis_s,
-        scores=_scores(packs, calibration),
-        moods=_moods(packs, calibration),
+        scores=_scores(packs, calibration, shares_below(blocks, packs)),
+        moods=_moods(packs, calibration, correction),
         written=WrittenAnswer(
             file.written_hash,
             None if file.written_at is None else utc(file.written_at),
@@ -336,40 +396,57 @@ def get_file(file_id: FileId, db: UseDatabase, clock: UseClock) -> FileDetails:
     )
 
 
+def _facts(**given: str | None) -> tuple[tuple[Fact, str | int | None], ...]:
+    """Empty ones are files that do not say."""
+    numbers = ("year", "minutes")
+    return tuple(
+        (cast(Fact, name), None if text == "" else int(text) if name in numbers else text)
+        for name, text in given.items()
+        if text is not None
+    )
+
+
 def _listed(track: Track) -> dict[str, Any]:
     times = {name: getattr(track, name) for name in ("analyzed_at", "written_at")}
     return vars(track) | {name: None if ms is None else utc(ms) for name, ms in times.items()}
 
 
-def _scores(packs: Sequence[PackScores], calibration: LibraryCalibration) -> list[ScoreAnswer]:
-    names = score_names([(pack.pack, pack.heads) for pack in packs])
+def _words(tiers: Mapping[str, int]) -> list[Word]:
+    return [Word(mood, TIERS[tier]) for mood, tier in sorted(tiers.items(), key=lambda one: -one[1])]
+
+
+def _scores(
+    packs: Sequence[PackScores], calibration: LibraryCalibration, below: Mapping[tuple[str, str], float]
+) -> list[ScoreAnswer]:
+    names, known = score_names([(pack.pack, pack.heads) for pack in packs]), for_words(calibration)
     answers = []
     for pack in packs:
         for head, raw, spread in zip(pack.heads, pack.values.tolist(), pack.spreads.tolist(), strict=True):
-            by = calibration.heads.get((pack.pack, head))
+            column = (pack.pack, head)
+            by, ends = calibration.heads.get(column), known.get(column)
             answers.append(
                 ScoreAnswer(
-                    names[pack.pack, head],
+                    names[column],
                     pack.pack,
                     head,
                     round(raw, 4),
                     None if by is None else round(by.apply(raw), 4),
                     round(spread, 4),
+                    p5=None if ends is None else ends.p5,
+                    p95=None if ends is None else ends.p95,
+                    percentile=round(100 * below[column], 1) if column in below else None,
                 )
             )
     return sorted(answers, key=lambda answer: answer.name)
 
 
-def _moods(packs: Sequence[PackScores], calibration: LibraryCalibration) -> list[MoodAnswer]:
+def _moods(packs: Sequence[PackScores], calibration: LibraryCalibration, correction: Correction) -> list[MoodAnswer]:
     """The strongest first."""
-    words = moods_of(packs, for_words(calibration))
-    tiers: dict[str, Tier] = {}
-    tiers.update(dict.fromkeys(words.loose, "loose"))
-    tiers.update(dict.fromkeys(words.regular, "regular"))
-    tiers.update(dict.fromkeys(words.strict, "strict"))
-    found = strengths(packs, for_words(calibration))
-    ranked = sorted(found.items(), key=lambda item: -item[1])
-    return [MoodAnswer(word, round(strength, 4), tiers.get(word)) for word, strength in ranked]
+    tiers = tiers_by_word(words_of(packs, calibration, correction))
+    found = {word: round(strength, 4) for word, strength in strengths(packs, for_words(calibration)).items()}
+    is_settled = {word for word in (*found, *tiers) if correction.kept is not None or word in correction.moods}
+    ranked = sorted({*found, *tiers}, key=lambda word: (-found.get(word, -1.0), word))
+    return [MoodAnswer(word, found.get(word), TIERS.get(tiers.get(word, 0)), word in is_settled) for word in ranked]
 
 
 def _problem(problem: queue.Problem) -> ListedProblem:

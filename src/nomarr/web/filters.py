@@ -12,20 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nomarr.errors import InvalidInput
-from nomarr.library_moods import written_names
+from nomarr.library_moods import block_tiers, written_names
 from nomarr.moods.calibration import calibrated
-from nomarr.moods.reference import for_words
 from nomarr.moods.tags import TIERS
-from nomarr.moods.tiers import IN_LOOSE, MOODS, OPPOSITES, WORDS, strengths_of, tiers_of
+from nomarr.moods.tiers import IN_LOOSE, WORDS
 from nomarr.scores import LibraryCalibration
 from nomarr.store.matrix import Block
 
 Ids = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 Pairs = Iterable[tuple[Block, LibraryCalibration]]
 
 HELP = (
-    "`genre:House` or `genre`: a tag of the file's own; `mood:happy` in any tier, `mood-strict:happy` in that one; "
-    "`nom:danceability>0.7`: a score. Several: all must hold"
+    "`genre:House` or `genre`: a tag of the file's own; `mood:happy` in any tier, `mood-strict:happy` in that one, "
+    "`nom:mood-strict` any word in it; `nom:danceability>0.7`: a score, `nom:*` any. A leading `!` turns it round, for "
+    "moods and scores among analysed files. Several: all must hold"
 )
 COMPARISONS: Mapping[str, Callable[[NDArray[np.float64], float], NDArray[np.bool_]]] = {
     ">": operator.gt,
@@ -33,48 +34,47 @@ COMPARISONS: Mapping[str, Callable[[NDArray[np.float64], float], NDArray[np.bool
     "<": operator.lt,
     "<=": operator.le,
 }
+ANY = "*"
 SCORE = re.compile(r"([a-z0-9_]+)\s*(?:(>=|<=|>|<)\s*([0-9]*\.?[0-9]+))?")
-EVIDENCE = {mood.word: frozenset((e.pack, e.score) for e in (*mood.said_by, *mood.supported_by)) for mood in MOODS}
 
 
 @dataclass(frozen=True)
 class MoodFilter:
-    """Files that carry a mood in at least this tier."""
+    """Files that carry a mood in at least this tier; without a word any mood."""
 
-    word: str
+    word: str | None
     tier: int
 
-    def ids_in(self, block: Block, calibration: LibraryCalibration) -> Ids:
-        # Only what this mood hangs on: opposites decide who is strict.
-        words = {self.word, *OPPOSITES[self.word]}
-        wanted = frozenset[tuple[str, str]]().union(*(EVIDENCE[word] for word in words))
-        columns = {
-            (pack, score): values
-            for (pack, score), values in block.by_column.items()
-            if ("essentia" if pack.startswith("essentia-") else pack, score) in wanted
-        }
-        found = strengths_of(columns, for_words(calibration))
-        if self.word not in found:
-            return block.ids[:0]
-        return block.ids[tiers_of({word: found[word] for word in words & found.keys()})[self.word] >= self.tier]
+    def holds(self, block: Block, calibration: LibraryCalibration) -> Mask:
+        tiers = block_tiers(block, calibration)
+        said = tiers.values() if self.word is None else [tiers[self.word]] if self.word in tiers else []
+        return reduce(operator.or_, (tier >= self.tier for tier in said), np.zeros(len(block.ids), np.bool_))
 
 
 @dataclass(frozen=True)
 class ScoreFilter:
-    """Files with a score, or with one above or below a bound."""
+    """Files with a score, or with one above or below a bound; `*` is any score."""
 
     name: str
-    comparison: str | None
-    bound: float
+    comparison: str | None = None
+    bound: float = 0.0
 
-    def ids_in(self, block: Block, calibration: LibraryCalibration) -> Ids:
+    def holds(self, block: Block, calibration: LibraryCalibration) -> Mask:
         column = written_names(block).get(self.name)
-        if column is None:
-            return block.ids[:0]
-        if self.comparison is None:
-            return block.ids
+        if column is None or self.comparison is None:
+            return np.full(len(block.ids), column is not None or self.name == ANY)
         values = calibrated(block.by_column[column], calibration.heads.get(column))
-        return block.ids[COMPARISONS[self.comparison](values, self.bound)]
+        return COMPARISONS[self.comparison](values, self.bound)
+
+
+@dataclass(frozen=True)
+class Not:
+    """Analysed files that another filter does not let through."""
+
+    other: MoodFilter | ScoreFilter
+
+    def holds(self, block: Block, calibration: LibraryCalibration) -> Mask:
+        return ~self.other.holds(block, calibration)
 
 
 @dataclass(frozen=True)
@@ -82,38 +82,43 @@ class Filters:
     """All `tag=` of a request: those that SQL answers, and those that the scores do."""
 
     tags: tuple[tuple[str, str | None], ...] = ()
-    heard: tuple[MoodFilter | ScoreFilter, ...] = field(default=())
+    heard: tuple[MoodFilter | ScoreFilter | Not, ...] = field(default=())
+    without: tuple[tuple[str, str | None], ...] = ()
 
     def ids(self, blocks: Pairs) -> Ids:
         """The files that all of `heard` let through, ascending."""
         found = [np.empty(0, np.int64)]
-        for pair in blocks:
-            found.append(reduce(_in_both, (one.ids_in(*pair) for one in self.heard)))
+        for block, calibration in blocks:
+            found.append(block.ids[reduce(operator.and_, (one.holds(block, calibration) for one in self.heard))])
         return np.sort(np.concatenate(found))
-
-
-def _in_both(some: Ids, others: Ids) -> Ids:
-    return np.intersect1d(some, others, assume_unique=True)
 
 
 def read_filters(texts: Iterable[str], *, namespace: str) -> Filters:
     """InvalidInput for a mood that does not exist or a comparison that cannot be read."""
     tags: list[tuple[str, str | None]] = []
-    heard: list[MoodFilter | ScoreFilter] = []
+    without: list[tuple[str, str | None]] = []
+    heard: list[MoodFilter | ScoreFilter | Not] = []
     for text in texts:
-        plain = text.strip()
+        is_denied = text.strip().startswith("!")
+        plain = text.strip().removeprefix("!").strip()
         is_ours = plain.lower().startswith(f"{namespace}:")
         ours = plain[len(namespace) + 1 :].strip() if is_ours else plain
         name, colon, value = ours.partition(":")
         if colon and name.lower() in ("mood", *TIERS):
-            heard.append(_mood(name.lower(), value))
+            heard.append(_denied(_mood(name.lower(), value), is_denied))
+        elif is_ours and ours.lower() in TIERS:
+            heard.append(_denied(MoodFilter(None, TIERS[ours.lower()]), is_denied))
         elif is_ours:
-            heard.append(_score(ours))
+            heard.append(_denied(_score(ours), is_denied))
         elif not name:
             raise InvalidInput("tag: expected a name, as in genre:House")
         else:
-            tags.append((name.strip().lower(), value.strip() or None))
-    return Filters(tuple(tags), tuple(heard))
+            (without if is_denied else tags).append((name.strip().lower(), value.strip() or None))
+    return Filters(tuple(tags), tuple(heard), tuple(without))
+
+
+def _denied(one: MoodFilter | ScoreFilter, is_denied: bool) -> MoodFilter | ScoreFilter | Not:
+    return Not(one) if is_denied else one
 
 
 def _mood(tier: str, word: str) -> MoodFilter:
@@ -124,6 +129,8 @@ def _mood(tier: str, word: str) -> MoodFilter:
 
 
 def _score(text: str) -> ScoreFilter:
+    if text == ANY:
+        return ScoreFilter(ANY)
     match = SCORE.fullmatch(text)
     if match is None:
         raise InvalidInput(f"tag: cannot read {text!r}; expected a score and a bound, as in danceability>0.7")

@@ -60,18 +60,18 @@ def list_folders(
     path: Annotated[AbsolutePath | None, Query(description="Left out: the places where to begin")] = None,
 ) -> FolderListing:
     """Only below the setting `browse_roots` and the libraries. Hidden folders and files are left out."""
-    roots = _roots(db, settings)
+    roots = browse_roots(db, settings)
     if path is None:
         return FolderListing(None, None, [_entry(root, root) for root in roots], truncated=False)
     real = os.path.realpath(path)
-    if not _is_within(real, roots):
+    if not is_within(real, roots):
         raise Forbidden(f"{printable(path)} lies outside the folders that may be looked into")
     folders, is_cut = _folders(real, path, roots)
     parent = os.path.dirname(real)
-    return FolderListing(real, parent if _is_within(parent, roots) else None, folders, is_cut)
+    return FolderListing(real, parent if is_within(parent, roots) else None, folders, is_cut)
 
 
-def _roots(db: Database, settings: Settings) -> list[str]:
+def browse_roots(db: Database, settings: Settings) -> list[str]:
     """The folders that may be looked into and exist, links resolved."""
     wanted = USUAL_ROOTS if settings.browse_roots is None else settings.browse_roots
     with db.read() as tx:
@@ -80,7 +80,7 @@ def _roots(db: Database, settings: Settings) -> list[str]:
     return [root for root in dict.fromkeys(found) if os.path.isdir(root)]
 
 
-def _is_within(real: str, roots: Sequence[str]) -> bool:
+def is_within(real: str, roots: Sequence[str]) -> bool:
     return any(Path(real).is_relative_to(root) for root in roots)
 
 
@@ -95,7 +95,7 @@ def _folders(real: str, path: str, roots: Sequence[str]) -> tuple[list[FolderEnt
         raise InvalidInput(f"{printable(path)}: cannot be listed: {error.strerror}") from error
     names = sorted((entry.name for entry in looked_at[:MOST_ENTRIES] if _is_shown(entry)), key=str.casefold)
     places = [(name, os.path.realpath(os.path.join(real, name))) for name in names[: MOST_FOLDERS + 1]]
-    shown = [_entry(name, place) for name, place in places[:MOST_FOLDERS] if _is_within(place, roots)]
+    shown = [_entry(name, place) for name, place in places[:MOST_FOLDERS] if is_within(place, roots)]
     return shown, len(looked_at) > MOST_ENTRIES or len(places) > MOST_FOLDERS
 
 

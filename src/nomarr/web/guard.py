@@ -1,8 +1,11 @@
-"""What holds for every request, whatever its route: a limit on bodies, safe headers, an answer to any failure."""
+"""What holds for every request, whatever its route: a limit on bodies, safe headers, an answer to any failure,
+a line in the log.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -12,6 +15,7 @@ from nomarr.errors import printable
 from nomarr.web.answers import UNEXPECTED, problem
 
 log = logging.getLogger(__name__)
+access = logging.getLogger("nomarr.access")
 
 LARGEST_BODY = 1_000_000  # bytes; some ten thousand paths
 TOO_LARGE = "The body is larger than 1 MB"
@@ -34,27 +38,37 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        has_started = False
+        has_started, status, began = False, 500, time.monotonic()
 
         async def send_safely(message: Message) -> None:
-            nonlocal has_started
+            nonlocal has_started, status
             if message["type"] == "http.response.start":
-                has_started = True
+                has_started, status = True, message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in SAFE_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        if _announced(scope) > LARGEST_BODY:
-            await problem(413, TOO_LARGE)(scope, receive, send_safely)
-            return
         try:
+            if _announced(scope) > LARGEST_BODY:
+                await problem(413, TOO_LARGE)(scope, receive, send_safely)
+                return
             await self.app(scope, _limited(receive), send_safely)
         except Exception:
             log.exception("%s %s", scope["method"], printable(scope["path"]))
             if has_started:
                 raise
             await problem(500, UNEXPECTED)(scope, receive, send_safely)
+        finally:
+            _note(scope, status, time.monotonic() - began)
+
+
+def _note(scope: Scope, status: int, seconds: float) -> None:
+    """What merely looks and gets its answer is for those who debug. Without the query, which may hold a key."""
+    level = logging.DEBUG if scope["method"] in ("GET", "HEAD") and status < 400 else logging.INFO
+    whose = scope["client"][0] if scope.get("client") else "a local socket"
+    what = (scope["method"], scope["path"], whose)
+    access.log(level, "%s %s for %s: %d in %.0f ms", *map(printable, what), status, seconds * 1000)
 
 
 def _announced(scope: Scope) -> int:

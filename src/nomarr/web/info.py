@@ -12,8 +12,9 @@ from nomarr import __version__
 from nomarr.config import PAUSED
 from nomarr.errors import ModelProblem
 from nomarr.settings import Settings
-from nomarr.store import libraries, preferences, queue, workers
+from nomarr.store import libraries, preferences, progress, queue, workers
 from nomarr.store.database import Database
+from nomarr.store.progress import Running
 from nomarr.store.queue import QueueDepth
 from nomarr.web.answers import example, problems, utc
 from nomarr.web.auth import require_login
@@ -51,6 +52,11 @@ EXAMPLE = {
                 "version": "1.0.0",
                 "state": "busy",
                 "file_id": 42,
+                "file": "/music/Artist/Album/Track.mp3",
+                "files": 117,
+                "rate_per_minute": 24.5,
+                "memory_bytes": 331350016,
+                "trouble": None,
                 "started_at": "2027-01-15T08:00:00Z",
                 "heartbeat_at": "2027-01-15T08:10:00Z",
             }
@@ -85,7 +91,11 @@ class ModelsInfo:
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """A worker as it last spoke of itself; `file_id` is the file it has in hand."""
+    """A worker as it last spoke of itself, and the file it has in hand now.
+
+    `files` are those it is done with, `rate_per_minute` is measured over five minutes, `trouble` is what keeps it from
+    working or from writing tags.
+    """
 
     id: str
     host: str
@@ -93,6 +103,11 @@ class WorkerInfo:
     version: str
     state: str
     file_id: int | None
+    file: str | None
+    files: int
+    rate_per_minute: float | None
+    memory_bytes: int | None
+    trouble: str | None
     started_at: str
     heartbeat_at: str
 
@@ -166,25 +181,31 @@ def collect(request: Request, db: Database, settings: Settings, clock: Clock) ->
         depth = queue.queue_depth(tx, now=now)
         is_paused = bool(preferences.get(tx, PAUSED, False))
         processes = [worker for worker in workers.list_all(tx) if worker.heartbeat_at >= now - settings.lease_s * 1000]
+        in_hand = {file.worker: file for file in progress.running(tx, now=now)}
     return Info(
         version=__version__,
         namespace=settings.namespace,
         uptime_s=models.uptime_s,
         models=models(settings),
         queue=depth,
-        workers=WorkersInfo(is_paused, [_worker(worker) for worker in processes]),
+        workers=WorkersInfo(is_paused, [_worker(worker, in_hand.get(worker.id)) for worker in processes]),
         libraries=[_library(library, counts.get(library.id)) for library in found],
     )
 
 
-def _worker(worker: workers.Worker) -> WorkerInfo:
+def _worker(worker: workers.Worker, in_hand: Running | None) -> WorkerInfo:
     return WorkerInfo(
         id=worker.id,
         host=worker.host,
         pid=worker.pid,
         version=worker.version,
-        state=worker.state,
-        file_id=worker.file_id,
+        state="busy" if in_hand else worker.state,
+        file_id=in_hand.file_id if in_hand else worker.file_id,
+        file=in_hand.path if in_hand else None,
+        files=worker.files,
+        rate_per_minute=worker.rate_per_minute,
+        memory_bytes=worker.memory_bytes,
+        trouble=worker.trouble,
         started_at=utc(worker.started_at),
         heartbeat_at=utc(worker.heartbeat_at),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path as Folder
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
@@ -13,13 +13,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringCo
 from nomarr.errors import Conflict, InvalidInput, NotFound, printable
 from nomarr.folders import readable_root
 from nomarr.scan import scan_library
-from nomarr.settings import OLD_WRITE_MODES, Settings, WriteMode
+from nomarr.settings import OLD_WRITE_MODES, Settings, StandardField, WriteMode
 from nomarr.store import libraries
 from nomarr.store.libraries import Library, LibraryCounts, LibraryStats
-from nomarr.web.analytics import UseMemory
 from nomarr.web.answers import Done, example, problems, queued_message, utc
-from nomarr.web.auth import require_login
+from nomarr.web.auth import needs, require_login
 from nomarr.web.context import UseClock, UseDatabase, UseSettings
+from nomarr.web.memory import UseMemory
 from nomarr.web.paths import AbsolutePath
 
 router = APIRouter(prefix="/api/web/libraries", tags=["libraries"], dependencies=[Depends(require_login)])
@@ -37,7 +37,9 @@ EXAMPLE = {
     "scan_status": "complete",
     "scan_error": None,
     "file_write_mode": None,
+    "standard_fields": None,
     "watch_mode": "off",
+    "watch_problem": None,
 }
 STATS = {"total_files": 18432, "unique_artists": 1247, "unique_albums": 3201, "total_duration_seconds": 5443200.5}
 
@@ -59,6 +61,8 @@ Name = Annotated[
     AfterValidator(_without_control_characters),
 ]
 Mode = Annotated[WriteMode, BeforeValidator(_today)]
+WatchMode = Literal["off", "events", "poll"]
+ABOUT_STANDARD = "which of MOOD and GENRE are filled where a file has none of its own; null: as the settings say"
 
 
 class NewLibrary(BaseModel):
@@ -66,6 +70,10 @@ class NewLibrary(BaseModel):
     root_path: AbsolutePath
     is_enabled: bool = True
     file_write_mode: Mode | None = Field(default=None, description="null: as the settings say")
+    standard_fields: list[StandardField] | None = Field(default=None, max_length=2, description=ABOUT_STANDARD)
+    watch_mode: WatchMode = Field(
+        default="off", description="events: as the system tells; poll: by looking, for network folders"
+    )
 
 
 class LibraryChange(BaseModel):
@@ -75,6 +83,8 @@ class LibraryChange(BaseModel):
     root_path: AbsolutePath = Field(default_factory=str)
     is_enabled: bool = Field(default_factory=bool)
     file_write_mode: Mode | None = Field(default=None, description="null: as the settings say")
+    standard_fields: list[StandardField] | None = Field(default=None, max_length=2, description=ABOUT_STANDARD)
+    watch_mode: WatchMode = Field(default="off", description="off, events or poll")
 
 
 class ScanRequest(BaseModel):
@@ -88,7 +98,10 @@ class ScanRequest(BaseModel):
 
 @dataclass(frozen=True)
 class LibraryAnswer:
-    """A library, and how far it is. `file_write_mode` is null where the settings decide."""
+    """A library, and how far it is. `file_write_mode` and `standard_fields` are null where the settings decide.
+
+    `watch_problem` says why the library is not watched as `watch_mode` asks for, and what to do about it.
+    """
 
     id: int
     name: str
@@ -101,7 +114,9 @@ class LibraryAnswer:
     scan_status: str
     scan_error: str | None
     file_write_mode: str | None
+    standard_fields: list[str] | None
     watch_mode: str
+    watch_problem: str | None
 
 
 @dataclass(frozen=True)
@@ -142,6 +157,8 @@ def create_library(body: NewLibrary, db: UseDatabase, settings: UseSettings, clo
             root_path=root,
             is_enabled=body.is_enabled,
             file_write_mode=body.file_write_mode,
+            standard_fields=body.standard_fields,
+            watch_mode=body.watch_mode,
             now=clock(tx),
         )
     return _answer(library, {}, now=library.created_at)
@@ -215,6 +232,20 @@ def scan(library_id: LibraryId, db: UseDatabase, settings: UseSettings, body: Sc
     return ScanAnswer(result.queued, queued_message(result.queued))
 
 
+@router.delete(
+    "/{library_id}/scan",
+    summary="Cancel a scan",
+    responses=example({"message": "Cancelled the scan of library Main Library", "status": "success"})
+    | problems(400, 401, 403, 404, 409, 503),
+)
+@needs("enqueue")
+def cancel_scan(library_id: LibraryId, db: UseDatabase, clock: UseClock) -> Done:
+    """Whoever runs the scan: it ends within seconds, and writes nothing more. What it has found so far stays."""
+    with db.write() as tx:
+        libraries.cancel_scan(tx, library_id, now=clock(tx))
+        return Done(f"Cancelled the scan of library {libraries.get(tx, library_id).name}")
+
+
 def _answer(library: Library, counts: dict[int, LibraryCounts], *, now: int) -> LibraryAnswer:
     count = counts.get(library.id, LibraryCounts(library.id, 0, 0, 0))
     return LibraryAnswer(
@@ -229,7 +260,9 @@ def _answer(library: Library, counts: dict[int, LibraryCounts], *, now: int) -> 
         scan_status=library.scan_status(now=now),
         scan_error=library.scan_failure(now=now),
         file_write_mode=library.file_write_mode,
+        standard_fields=library.own_standard_fields,
         watch_mode=library.watch_mode,
+        watch_problem=library.watch_problem,
     )
 
 

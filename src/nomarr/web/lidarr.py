@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
-from collections.abc import Callable, Mapping, Sequence
+import os
+import stat
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
-from nomarr.errors import Conflict, Forbidden, InvalidInput, NomarrError, NotFound, printable
+from nomarr.errors import InvalidInput, printable
+from nomarr.folders import AUDIO_ENDINGS
 from nomarr.lidarr import (
     Event,
     PathMapping,
@@ -26,14 +29,14 @@ from nomarr.lidarr import (
     read_webhook,
     suggest,
 )
-from nomarr.settings import Settings
-from nomarr.store import libraries, preferences
-from nomarr.store.database import Database, Transaction
+from nomarr.store import announcements, libraries, preferences
+from nomarr.store.announcements import Place
+from nomarr.store.database import Transaction
 from nomarr.store.libraries import Library
+from nomarr.watching.announced import seen_of
 from nomarr.web.answers import example, problems, queued_message
 from nomarr.web.auth import needs, require_key, require_login
-from nomarr.web.context import Clock, UseClock, UseDatabase, UseSettings
-from nomarr.web.processing import ProcessRequest, find_places, process_files
+from nomarr.web.context import UseClock, UseDatabase, UseSettings
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/api/v1", tags=["lidarr"], dependencies=[Depends(require_key)])
@@ -44,17 +47,20 @@ MOST_MAPPINGS = 100
 MOST_SUGGESTIONS = 10  # in one answer: each looks for many files
 FORM = "application/x-www-form-urlencoded"
 MOST_FIELDS = 100
+FORM_FIELDS = ("eventType", "paths", "previousPaths", "deletedPaths", "artistPath", "deletedFiles")
 
-Status = Literal["queued", "current", "postponed", "found", "unmapped", "outside_library", "not_found", "unsupported"]
+Status = Literal["queued", "awaited", "noted", "found", "unmapped", "outside_library", "not_found", "unsupported"]
+OURS = frozenset({"queued", "awaited", "noted"})
 
 
 @dataclass(frozen=True)
 class PathAnswer:
     """What became of one path.
 
-    `mapped` is what Nomarr took it for. `queued`: it will be analysed. `current`: it needs nothing. `postponed`: a scan
-    of its library is running; it is queued right after. `found`: it is there (only asked). `unmapped`: nothing is known
-    by this path; `suggestion` is a mapping that would help. `unsupported`: it is no audio that Nomarr takes.
+    `mapped` is what Nomarr took it for. `queued`: it will be looked at when nothing more is heard of its album, and
+    analysed if it is new. `awaited`: the same, as soon as it is there. `noted`: something was taken away from there;
+    what is gone will be marked as missing. `found`, `not_found`: whether it is there (only asked). `unmapped`: nothing
+    is known by this path; `suggestion` is a mapping that would help. `unsupported`: it is no audio that Nomarr takes.
     """
 
     path: str
@@ -65,7 +71,7 @@ class PathAnswer:
 
 @dataclass(frozen=True)
 class HookAnswer:
-    """What was done about an event."""
+    """What was done about an event. `enqueued` counts the files that will be looked at."""
 
     event: str
     enqueued: int
@@ -118,7 +124,7 @@ HOOK_BODY = {
                 "schema": {
                     "type": "object",
                     "required": ["eventType"],
-                    "properties": {"eventType": {"type": "string"}, "paths": {"type": "string"}},
+                    "properties": {name: {"type": "string"} for name in FORM_FIELDS},
                 },
                 "example": {"eventType": "AlbumDownload", "paths": TRACK},
             },
@@ -146,45 +152,6 @@ async def _read_event(request: Request) -> Callable[[Sequence[str]], Event]:
     return lambda _roots: read_webhook(payload)
 
 
-class Postponed:
-    """Paths that have to wait for the end of a scan, and the thread that tries them again. Threads may share it."""
-
-    RETRY_S = 1.0
-    MOST = 20_000  # a scan later finds what is forgotten
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._paths: dict[str, None] = {}
-        self._thread: threading.Thread | None = None
-
-    def add(self, paths: Sequence[str], enqueue: Callable[[list[str]], None]) -> None:
-        """Have the paths enqueued as soon as `enqueue` does not raise Conflict."""
-        with self._lock:
-            self._paths.update(dict.fromkeys(paths[: max(0, self.MOST - len(self._paths))]))
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._work, args=(enqueue,), name="postponed", daemon=True)
-                self._thread.start()
-
-    def _work(self, enqueue: Callable[[list[str]], None]) -> None:
-        pause = threading.Event()
-        while True:
-            pause.wait(self.RETRY_S)
-            with self._lock:
-                paths = list(self._paths)
-            try:
-                enqueue(paths)
-            except Conflict:
-                continue
-            except NomarrError as error:
-                log.warning("%d postponed paths are left to the next scan: %s", len(paths), error)
-            with self._lock:
-                for path in paths:
-                    self._paths.pop(path, None)
-                if not self._paths:
-                    self._thread = None
-                    return
-
-
 @router.put("/hooks/lidarr", include_in_schema=False)
 @router.post(
     "/hooks/lidarr",
@@ -194,29 +161,34 @@ class Postponed:
 )
 @needs("enqueue")
 def hook(
-    request: Request,
     db: UseDatabase,
     settings: UseSettings,
     clock: UseClock,
     read_event: Annotated[Callable[[Sequence[str]], Event], Depends(_read_event)],
 ) -> HookAnswer:
-    """Takes the webhook's JSON and the form of `nomarr-lidarr.sh`. Imported, renamed and retagged files are queued.
+    """Takes the webhook's JSON and the form of `nomarr-lidarr.sh`.
 
-    Other events, known or not, are answered with 200 and do nothing; neither is a path that is not ours an error.
+    Imported, renamed and retagged files are looked at when nothing more is heard of their album for a few seconds, and
+    so is where files were deleted; what is announced twice is looked at once. Other events, known or not, are answered
+    with 200 and do nothing; neither is a path that is not ours an error.
     """
     with db.read() as tx:
         mappings, enabled = load_mappings(tx), libraries.list_all(tx, enabled_only=True)
     prefixes = [mapping.from_prefix for mapping in mappings if mapping.source in ("lidarr", "*")]
     event = read_event([*prefixes, *(library.root_path for library in enabled)])
-    answers = [_found(path, "lidarr", mappings, enabled) for path in event.paths]
-    answers = _with_suggestions(answers, enabled)
     name = _clean(event.name)
-    if not event.paths:
+    finds = [_find(path, "lidarr", mappings, enabled) for path in event.paths]
+    finds += [_find(path, "lidarr", mappings, enabled, is_left=True) for path in event.left]
+    if not finds:
         return HookAnswer(name, 0, "Nomarr is ready" if event.is_test else f"Nothing to do for {name}", [])
-    enqueued, answers = _enqueue(request, db, settings, clock, answers)
+    with db.write() as tx:
+        places = [find.place for find in finds if find.place is not None]
+        announcements.announce(tx, places, now=clock(tx), quiet_ms=round(settings.arrival_quiet_s * 1000))
+    answers = _with_suggestions([find.answer for find in finds], enabled)
     for answer in answers:
-        if answer.status in ("unmapped", "outside_library", "not_found"):
+        if answer.status not in OURS:
             log.warning("Lidarr %s: %s is %s", printable(name), printable(answer.path), answer.status)
+    enqueued = sum(answer.status in ("queued", "awaited") for answer in answers)
     return HookAnswer(name, enqueued, queued_message(enqueued), [_sendable(answer) for answer in answers])
 
 
@@ -230,7 +202,9 @@ def test_path(body: PathTest, db: UseDatabase) -> PathAnswer:
     """Queues nothing; `status` is `found`, or why the file would not be."""
     with db.read() as tx:
         mappings, enabled = load_mappings(tx), libraries.list_all(tx, enabled_only=True)
-    answer = _found(body.path, body.source, mappings, enabled)
+    answer = _find(body.path, body.source, mappings, enabled).answer
+    asked: dict[Status, Status] = {"queued": "found", "awaited": "not_found"}
+    answer = replace(answer, status=asked.get(answer.status, answer.status))
     return _sendable(_with_suggestions([answer], enabled)[0])
 
 
@@ -257,24 +231,54 @@ def load_mappings(tx: Transaction) -> list[PathMapping]:
     return [PathMapping(**facts) for facts in preferences.get(tx, MAPPINGS, [])]
 
 
-def _found(path: str, source: str, mappings: Sequence[PathMapping], enabled: Sequence[Library]) -> PathAnswer:
-    """Whether a path leads to something in a library."""
+@dataclass(frozen=True)
+class _Find:
+    """What a path turned out to be, and where to look for it if it is ours."""
+
+    answer: PathAnswer
+    place: Place | None = None
+
+
+def _find(
+    path: str, source: str, mappings: Sequence[PathMapping], enabled: Sequence[Library], *, is_left: bool = False
+) -> _Find:
+    """What to do about a path; with `is_left` it need not be there any more. Links are resolved before all else."""
     mapped = map_path(path, mappings, source)
     target = path if mapped is None else mapped
-    found = existing(target) if target.startswith("/") else None
-    if found is None:
-        is_ours = any(map_path(target, [PathMapping("*", library.root_path, "/")]) for library in enabled)
-        return PathAnswer(path, mapped, "unmapped" if mapped is None and not is_ours else "not_found")
-    try:
-        find_places([found], enabled)
-    except NotFound:
-        return PathAnswer(path, found, "not_found")
-    except Forbidden:
-        return PathAnswer(path, found, "outside_library")
-    return PathAnswer(path, found, "found")
+    if not target.startswith("/") or "\0" in target or _clean(target) != target:
+        return _Find(PathAnswer(path, mapped, "unmapped"))
+    there = existing(target)
+    real = os.path.realpath(there or target)
+    place = _place(real, enabled, is_left=is_left)
+    if place is None:
+        is_known = there is not None or mapped is not None
+        return _Find(PathAnswer(path, there or mapped, "outside_library" if is_known else "unmapped"))
+    if is_left:
+        return _Find(PathAnswer(path, there or target, "noted"), place)
+    if Path(real).suffix[1:].lower() not in AUDIO_ENDINGS and not place.is_tree:
+        return _Find(PathAnswer(path, there or target, "unsupported"))
+    return _Find(PathAnswer(path, there or target, "awaited" if there is None else "queued"), place)
 
 
-def _with_suggestions(answers: Sequence[PathAnswer], enabled: Sequence[Library]) -> list[PathAnswer]:
+def _place(real: str, enabled: Iterable[Library], *, is_left: bool) -> Place | None:
+    """Where a resolved path lies in which library, and what is there now; None if in none."""
+    for library in enabled:
+        root = os.path.realpath(library.root_path)
+        if not Path(real).is_relative_to(root):
+            continue
+        relative = os.path.relpath(real, root)
+        relative = "" if relative == "." else relative
+        try:
+            facts = os.stat(real)
+        except OSError:
+            return Place(library.id, relative, is_tree=is_left, is_promised=not is_left)
+        if is_left or stat.S_ISDIR(facts.st_mode):
+            return Place(library.id, relative, is_tree=True)
+        return Place(library.id, relative, is_promised=True, seen=seen_of(facts))
+    return None
+
+
+def _with_suggestions(answers: Iterable[PathAnswer], enabled: Sequence[Library]) -> list[PathAnswer]:
     roots = [library.root_path for library in enabled]
     suggested, tries = [], 0
     for answer in answers:
@@ -283,37 +287,6 @@ def _with_suggestions(answers: Sequence[PathAnswer], enabled: Sequence[Library])
             suggestion, tries = suggest(answer.path, roots), tries + 1
         suggested.append(replace(answer, suggestion=suggestion))
     return suggested
-
-
-def _enqueue(
-    request: Request, db: Database, settings: Settings, clock: Clock, answers: Sequence[PathAnswer]
-) -> tuple[int, list[PathAnswer]]:
-    """Queue what was found, now or when the scan that is in the way is through."""
-    paths = [answer.mapped for answer in answers if answer.status == "found" and answer.mapped is not None]
-    if not paths:
-        return 0, list(answers)
-    statuses: Mapping[str, Status]
-    try:
-        done = process_files(ProcessRequest.model_construct(paths=paths), db, settings, clock)
-    except Conflict:
-        postponed: Postponed = request.app.state.postponed
-        postponed.add(paths, lambda some: _process(db, settings, clock, some))
-        enqueued, statuses = 0, dict.fromkeys(paths, "postponed")
-    else:
-        enqueued = done.enqueued
-        statuses = {r.path: "unsupported" if r.status == "skipped" else r.status for r in done.results}
-    return enqueued, [
-        replace(answer, status=statuses[answer.mapped]) if answer.status == "found" and answer.mapped else answer
-        for answer in answers
-    ]
-
-
-def _process(db: Database, settings: Settings, clock: Clock, paths: Sequence[str]) -> None:
-    """Queue those of the paths that are still there and in a library."""
-    with db.read() as tx:
-        enabled = libraries.list_all(tx, enabled_only=True)
-    there = [path for path in paths if _found(path, "*", (), enabled).status == "found"]
-    process_files(ProcessRequest.model_construct(paths=there), db, settings, clock)
 
 
 def _sendable(answer: PathAnswer) -> PathAnswer:

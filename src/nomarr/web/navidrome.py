@@ -24,10 +24,10 @@ from nomarr.store import calibrations, libraries
 from nomarr.store.database import Database
 from nomarr.store.matrix import ScoreMatrix
 from nomarr.store.playlists import FileQuery, ListedTrack
-from nomarr.web.analytics import UseMemory
 from nomarr.web.answers import example, problems
 from nomarr.web.auth import needs, require_login
 from nomarr.web.context import UseDatabase, UseSettings
+from nomarr.web.memory import UseMemory
 
 router = APIRouter(prefix="/api/web/navidrome", tags=["navidrome"], dependencies=[Depends(require_login)])
 
@@ -133,7 +133,7 @@ class PresetAnswer:
 
 
 @dataclass(frozen=True)
-class _Ground:
+class Ground:
     """What queries stand on, at one moment."""
 
     fields: Fields
@@ -148,7 +148,7 @@ class _Ground:
     responses=example({"namespace": "nom", "tag_count": 1, "tags": [TAG]}) | problems(400, 401, 404, 503),
 )
 def preview_tags(request: Request, db: UseDatabase, settings: UseSettings, library_id: LibraryId = None) -> TagsAnswer:
-    with _ground(request, db, settings, library_id) as ground:
+    with ground_of(request, db, settings, library_id) as ground:
         tags = tag_config.known_tags(ground.sounds, settings.namespace)
     return TagsAnswer(settings.namespace, len(tags), tags)
 
@@ -161,7 +161,7 @@ def preview_tags(request: Request, db: UseDatabase, settings: UseSettings, libra
 )
 def config(request: Request, db: UseDatabase, settings: UseSettings, library_id: LibraryId = None) -> ConfigAnswer:
     """TOML to append to navidrome.toml; a full scan must follow."""
-    with _ground(request, db, settings, library_id) as ground:
+    with ground_of(request, db, settings, library_id) as ground:
         tables = tag_config.tables(ground.sounds.scores, settings.namespace)
     return ConfigAnswer(settings.namespace, tag_config.to_toml(tables), tables)
 
@@ -184,7 +184,7 @@ def config(request: Request, db: UseDatabase, settings: UseSettings, library_id:
 @needs("read")
 def preview_playlist(request: Request, body: PreviewRequest, db: UseDatabase, settings: UseSettings) -> PreviewAnswer:
     """Counts the tracks that Navidrome would list, once it has read the tags and knows their fields."""
-    with _ground(request, db, settings, body.library_id) as ground:
+    with ground_of(request, db, settings, body.library_id) as ground:
         playlist = body.playlist(ground.fields)
         nsp.to_text(playlist, ground.fields)
         found = select(playlist, ground.fields, ground.files, ground.sounds, show=body.preview_limit)
@@ -213,7 +213,7 @@ def generate_playlist(
     request: Request, body: PlaylistRequest, db: UseDatabase, settings: UseSettings
 ) -> PlaylistAnswer:
     """The content of an .nsp file, to be saved in a library's folder."""
-    with _ground(request, db, settings, None) as ground:
+    with ground_of(request, db, settings, None) as ground:
         playlist = body.playlist(ground.fields, name=body.playlist_name, comment=body.comment)
         content = nsp.to_text(playlist, ground.fields)
         version = nsp.needed_version(playlist, ground.fields)
@@ -230,24 +230,24 @@ def list_presets(
     request: Request, db: UseDatabase, settings: UseSettings, memory: UseMemory, library_id: LibraryId = None
 ) -> list[PresetAnswer]:
     chosen = presets(settings.namespace)
-    with _ground(request, db, settings, library_id) as ground:
+    with ground_of(request, db, settings, library_id) as ground:
         counts = memory.recall(("presets", library_id), (ground.state, *chosen), lambda: _counts(ground, chosen))
     return [PresetAnswer(preset.name, preset.query, count) for preset, count in zip(chosen, counts, strict=True)]
 
 
-def _counts(ground: _Ground, chosen: Sequence[Preset]) -> list[int]:
+def _counts(ground: Ground, chosen: Sequence[Preset]) -> list[int]:
     rules = [parse(preset.query, ground.fields) for preset in chosen]
     return count_each(rules, ground.fields, ground.files, ground.sounds)
 
 
 @contextmanager
-def _ground(request: Request, db: Database, settings: Settings, library_id: int | None) -> Iterator[_Ground]:
+def ground_of(request: Request, db: Database, settings: Settings, library_id: int | None) -> Iterator[Ground]:
     matrix: ScoreMatrix = request.app.state.matrix
     with db.read() as tx:
         chosen = libraries.list_all(tx, enabled_only=True) if library_id is None else [libraries.get(tx, library_id)]
         snapshot = matrix.refresh(tx)
         current = calibrations.current(tx)
-        yield _Ground(
+        yield Ground(
             fields=Fields(settings.namespace, known_scores(snapshot)),
             sounds=Sounds(snapshot, current.of, library_ids={library.id for library in chosen}),
             files=FileQuery(tx, library_id, request.app.state.found),

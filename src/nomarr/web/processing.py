@@ -18,7 +18,7 @@ from nomarr.settings import Settings
 from nomarr.store import files, libraries, queue
 from nomarr.store.database import Database, Transaction
 from nomarr.store.libraries import Library
-from nomarr.store.queue import QueueDepth
+from nomarr.store.queue import ASKED_FOR, QueueDepth
 from nomarr.web.answers import example, problems, queued_message
 from nomarr.web.auth import require_login
 from nomarr.web.context import UseClock, UseDatabase, UseSettings
@@ -32,7 +32,6 @@ QUEUED = {
     "results": [{"path": "/music/Artist/Album/Track.mp3", "status": "queued"}],
 }
 DEPTH = {"depth": 11, "pending": 10, "running": 1, "completed": 245, "errors": 2}
-ASKED_FOR = 10  # priority: somebody waits for these, before all that scans found
 
 
 class ProcessRequest(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
@@ -33,10 +33,11 @@ class Life:
 
 @dataclass(frozen=True)
 class Readiness:
-    """`ok`, or `unavailable` where one of the checks is not `ok`."""
+    """`ok`, or `unavailable` where one of the checks is not `ok`. Work goes on in spite of `warnings`."""
 
     status: str
     checks: dict[str, str]
+    warnings: list[str] = field(default_factory=list)
 
 
 class ModelsCheck:
@@ -83,24 +84,29 @@ def live() -> Life:
 @router.get(
     "/health/ready",
     summary="Whether files can be analysed",
-    responses=example({"status": OK, "checks": {"database": OK, "workers": OK, "models": OK}})
+    responses=example({"status": OK, "checks": {"database": OK, "workers": OK, "models": OK}, "warnings": []})
     | {503: {"model": Readiness, "description": "One of the checks failed"}},
 )
 def ready(request: Request, response: Response, db: UseDatabase, settings: UseSettings, clock: UseClock) -> Readiness:
     models: ModelsCheck = request.app.state.models_check
-    checks = {**_check_database(db, settings, clock), "models": models()}
+    checks, warnings = _check_database(db, settings, clock)
+    checks = {**checks, "models": models()}
     is_ready = all(result == OK for result in checks.values())
     if not is_ready:
         response.status_code = 503
-    return Readiness(OK if is_ready else "unavailable", checks)
+    return Readiness(OK if is_ready else "unavailable", checks, warnings)
 
 
-def _check_database(db: Database, settings: Settings, clock: Clock) -> dict[str, str]:
+def _check_database(db: Database, settings: Settings, clock: Clock) -> tuple[dict[str, str], list[str]]:
     try:
         with db.read() as tx:
             speaking_since = clock(tx) - settings.lease_s * 1000
-            is_served = any(worker.heartbeat_at >= speaking_since for worker in workers.list_all(tx))
+            alive = [worker for worker in workers.list_all(tx) if worker.heartbeat_at >= speaking_since]
     except DatabaseProblem as error:
         log.warning("%s", error)
-        return {"database": "unavailable", "workers": "unknown"}
-    return {"database": OK, "workers": OK if is_served or settings.workers == 0 else "no worker is alive"}
+        return {"database": "unavailable", "workers": "unknown"}, []
+    # Folders and files have names, and strangers may read this.
+    hindered = sum(worker.trouble is not None for worker in alive)
+    warnings = [f"{hindered} of {len(alive)} workers cannot do all of their work; their status says why"]
+    is_served = alive or settings.workers == 0
+    return {"database": OK, "workers": OK if is_served else "no worker is alive"}, warnings if hindered else []

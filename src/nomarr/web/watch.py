@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from nomarr import config
+from nomarr import applying, config
+from nomarr.applying import Progress
 from nomarr.errors import DatabaseProblem
 from nomarr.settings import Settings
-from nomarr.store import libraries, progress, queue, workers
+from nomarr.store import libraries, preferences, progress, queue, workers
 from nomarr.store.database import Database, Transaction
+from nomarr.store.libraries import Library
 from nomarr.store.progress import Job, Running
 from nomarr.store.workers import Worker
 from nomarr.web.context import Clock
@@ -35,6 +37,7 @@ class QueueStatus:
     completed: int = 0
     avg_time: float | None = None
     eta: float | None = None
+    calibration: Progress | None = None  # how far the files are that a calibration is being applied to
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,15 @@ class WorkerStatus:
     status: str
     pid: int
     current_job: int | None
+
+
+@dataclass(frozen=True)
+class ScanState:
+    """A library: whether it is being scanned, and how its last scan ended."""
+
+    library_id: int
+    status: str
+    error: str | None
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,7 @@ class Look:
     jobs: Mapping[int, Job] = field(default_factory=dict)
     numbers: Mapping[str, int] = field(default_factory=dict)  # worker id -> its number in the names of events
     workers: Mapping[int, WorkerStatus] = field(default_factory=dict)
+    scans: Mapping[int, ScanState] = field(default_factory=dict)
     health: Health = Health()
 
 
@@ -110,7 +123,9 @@ class Watch:
         numbers = _numbered(earlier.numbers, processes)
         silent_since = now - self.settings.lease_s * 1000
         speaking = sum(worker.heartbeat_at >= silent_since for worker in processes)
-        status, counted = _count(tx, earlier, running, now=now, workers=speaking)
+        mode = config.effective(tx, self.settings).file_write_mode
+        known = libraries.list_all(tx)
+        status, counted = _count(tx, earlier, running, now=now, workers=speaking, mode=mode)
         return Look(
             at=now,
             queue=status,
@@ -122,7 +137,8 @@ class Watch:
                 numbers[worker.id]: _worker_status(worker, numbers[worker.id], in_hand, silent_since)
                 for worker in processes
             },
-            health=_health(models, self._missed_workers(speaking), _failed_scans(tx, now)),
+            scans={one.id: ScanState(one.id, one.scan_status(now=now), one.scan_failure(now=now)) for one in known},
+            health=_health(models, self._missed_workers(speaking), _failed_scans(known, now)),
         )
 
     def _missed_workers(self, speaking: int) -> str:
@@ -133,7 +149,8 @@ class Watch:
 def snapshot(look: Look) -> list[Topic]:
     """Every topic as it is."""
     jobs = [job for file_id, job in look.jobs.items() if file_id in look.running]
-    return [_queue_topic(look), *map(_job_topic, jobs), *_worker_topics(look.workers), _health_topic(look)]
+    scans = map(_scan_topic, look.scans.values())
+    return [_queue_topic(look), *map(_job_topic, jobs), *_worker_topics(look.workers), *scans, _health_topic(look)]
 
 
 def changes(before: Look, after: Look) -> list[Topic]:
@@ -147,6 +164,7 @@ def changes(before: Look, after: Look) -> list[Topic]:
     }
     changed = {n: status for n, status in after.workers.items() if before.workers.get(n) != status}
     topics += _worker_topics({**stopped, **changed})
+    topics += [_scan_topic(scan) for number, scan in after.scans.items() if before.scans.get(number) != scan]
     return topics if before.health == after.health else [*topics, _health_topic(after)]
 
 
@@ -158,6 +176,10 @@ def _job_topic(job: Job) -> Topic:
     return "queue:jobs", {"id": job.id, "path": job.path, "status": job.status, "error": job.error}
 
 
+def _scan_topic(scan: ScanState) -> Topic:
+    return "library:scan", asdict(scan)
+
+
 def _worker_topics(statuses: Mapping[int, WorkerStatus]) -> Iterator[Topic]:
     return ((f"{status.component}:status", asdict(status)) for _, status in sorted(statuses.items()))
 
@@ -167,11 +189,11 @@ def _health_topic(look: Look) -> Topic:
 
 
 def _count(
-    tx: Transaction, before: Look, running: frozenset[int], *, now: int, workers: int
+    tx: Transaction, before: Look, running: frozenset[int], *, now: int, workers: int, mode: str
 ) -> tuple[QueueStatus, Counted]:
     """The queue in numbers, counted again where they may have changed, but not all the time."""
     old = before.counted
-    marker = (progress.marker(tx), running)
+    marker = (progress.marker(tx), running, applying.ordered(tx), preferences.get(tx, config.PAUSED, False))
     is_due = now - old.at >= old.took_ms / COUNTING_SHARE
     is_the_same = marker == old.marker and now - old.at < RECOUNT_AT_LEAST_MS
     if old.marker is not None and (is_the_same or not is_due):
@@ -180,7 +202,8 @@ def _count(
     depth = queue.queue_depth(tx, now=now)
     pace = progress.pace(tx, now=now)
     eta = pace.eta_s(depth.depth, workers)
-    status = QueueStatus(depth.pending, depth.running, depth.completed, pace.avg_time, eta)
+    applied = applying.progress(tx, mode)
+    status = QueueStatus(depth.pending, depth.running, depth.completed, pace.avg_time, eta, applied)
     return status, Counted(marker, now, (time.perf_counter() - started) * 1000)
 
 
@@ -201,8 +224,8 @@ def _worker_status(worker: Worker, number: int, in_hand: list[Running], silent_s
     return WorkerStatus(f"worker:tag:{number}", health, worker.pid, job)
 
 
-def _failed_scans(tx: Transaction, now: int) -> list[str]:
-    failures = ((library.name, library.scan_failure(now=now)) for library in libraries.list_all(tx, enabled_only=True))
+def _failed_scans(known: Sequence[Library], now: int) -> list[str]:
+    failures = ((library.name, library.scan_failure(now=now)) for library in known if library.is_enabled)
     return [f"The scan of library {name} failed: {why}" for name, why in failures if why is not None]
 
 

@@ -18,6 +18,7 @@ from nomarr.store.claims import Scope
 from nomarr.store.database import Database, Transaction
 from nomarr.store.journal import Entry
 from nomarr.tagfiles.audiofile import plan_write
+from nomarr.tagfiles.standard import shown
 from nomarr.wanted import wanted_tags
 from nomarr.web.answers import example, problems, utc
 from nomarr.web.auth import require_login
@@ -296,10 +297,10 @@ def _plan(db: Database, file_id: int, path: str, settings: Settings) -> FilePlan
     if not wanted:
         return FilePlan(file_id, printable(path), [])
     try:
-        change = plan_write(path, wanted, namespace=settings.namespace)
+        change = plan_write(settings.here(path), wanted, namespace=settings.namespace)
     except FileProblem as error:
         return FilePlan(file_id, printable(path), [], error.why)
-    fields = [FieldChange(f"{settings.namespace}:{name}", list(old), list(new)) for name, old, new in change]
+    fields = [FieldChange(shown(settings.namespace, name), list(old), list(new)) for name, old, new in change]
     return FilePlan(file_id, printable(path), fields)
 
 

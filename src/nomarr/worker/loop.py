@@ -1,16 +1,24 @@
-"""What a worker does: claim -> analyze -> write -> finish, until told to stop."""
+"""What a worker does: claim -> analyze -> write -> finish, until told to stop.
+
+Workers ask for files once a second rather than being woken: an idle question costs a thousandth of a core, on either
+database, and a new file waits half a second. LISTEN and NOTIFY would save that on one of the two databases only, for a
+connection that has to be watched and restored; and a lease that runs out notifies nobody.
+"""
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from nomarr import __version__, config
 from nomarr.analysis import Analysis, Models
@@ -26,21 +34,29 @@ from nomarr.errors import (
     printable,
 )
 from nomarr.moods.tags import TagValues, tags_hash
+from nomarr.scores import Correction, LibraryCalibration
 from nomarr.settings import Settings
-from nomarr.store import calibrations, claims, journal, preferences, queue, scores, workers
+from nomarr.store import calibrations, claims, corrections, counters, journal, preferences, queue, scores, tags, workers
 from nomarr.store.claims import ClaimedFile, Scope
 from nomarr.store.database import Database, Transaction
-from nomarr.tagfiles.audiofile import Fields, Written, write_tags
+from nomarr.tagfiles.audiofile import Written, write_tags
+from nomarr.tagfiles.families import Fields
 from nomarr.tagfiles.payload import audio_hash
 from nomarr.tagfiles.safewrite import HardLinked
 from nomarr.wanted import tags_of, wanted_tags
+from nomarr.worker import neighbour, tally
+from nomarr.worker.tally import Tally
+from nomarr.worker.trouble import Troubles
+from nomarr.worker.watchdog import limit_s
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 POLL_S = 1.0
 RETRY_READ_MS = 60_000
-RETRY_WRITE_MS = 3_600_000  # a read-only folder or a full disk seldom mends itself in minutes
-DATABASE_PATIENCE_S = 300  # how long a worker waits for a database that went away
+RETRY_WRITE_MS = 300_000  # twice as long after each failure, up to an hour
+LONGEST_RETRY_MS = 3_600_000
+DATABASE_PATIENCE_S = 300  # how long a run that should come to an end waits for a database that went away
 
 
 @dataclass
@@ -54,40 +70,58 @@ class Worker:
     drain: bool = False  # end when nothing is left to do
     listen_only: bool = False  # analyse, but leave the files alone
     batch: str = ""  # the journal's name for this run
+    threads: int = 1
+    report_limit: Callable[[float], None] = lambda _: None  # tells the supervisor how long the file in hand may take
     stop: threading.Event = field(default_factory=threading.Event)
     models: Models | None = None
     in_hand: ClaimedFile | None = None
+    tally: Tally = field(default_factory=Tally)
     _given: Settings = field(init=False)  # without what was changed since
+    _troubles: Troubles = field(init=False)
+    _pace: neighbour.Pace = field(default_factory=neighbour.Pace)
 
     def __post_init__(self) -> None:
         self._given = self.settings
+        self._troubles = Troubles(self.stop)
 
     def run(self) -> None:
-        """Works until stopped, or drained. Raises DatabaseProblem after five minutes without a database."""
-        failing_since: float | None = None
+        """Works until stopped, or drained. A database that goes away is waited for, though not for ever in a drain."""
+        worked_at = time.monotonic()
         with self._heartbeat():
             while not self.stop.is_set():
-                try:
-                    file = self._claim()
-                    if file is not None:
-                        self._handle(file)
-                    elif self.drain:
-                        return
-                    else:
-                        self.stop.wait(POLL_S)
-                    failing_since = None
-                except DatabaseProblem as error:
-                    failing_since = failing_since or time.monotonic()
-                    if time.monotonic() - failing_since > DATABASE_PATIENCE_S:
-                        raise
-                    log.warning("waiting for the database: %s", error)
-                    self.stop.wait(5)
+                file = self._patiently(self._claim)
+                if file is not None:
+                    self._handle(file)
+                    worked_at = time.monotonic()
+                elif self.drain:
+                    return
+                else:
+                    if time.monotonic() - worked_at > self.settings.models_idle_s:
+                        self._unload()
+                    self.stop.wait(POLL_S)
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        return self._troubles.patiently(work, at_most_s=DATABASE_PATIENCE_S if self.drain else math.inf)
+
+    def _unload(self) -> None:
+        if self.models is not None:
+            self.models.close()
+            self.models = None
+            neighbour.give_back_memory()
+            log.info("nothing to do; the models have left memory")
+
+    def _is_held_back(self, tx: Transaction) -> bool:
+        """Whether nothing is to be taken now; a person who waits for a run to end is not kept waiting."""
+        if self.drain:
+            return False
+        hours, now = self.settings.work_hours, datetime.now().time()  # by the clock on the wall
+        return preferences.get(tx, config.PAUSED, False) or not neighbour.is_time_to_work(hours, now)
 
     def _claim(self) -> ClaimedFile | None:
         with self.db.write() as tx:
-            if preferences.get(tx, config.PAUSED, False) and not self.drain:
-                return None
             self.settings = config.effective(tx, self._given)
+            if self._is_held_back(tx):
+                return None
             for scope in self.scopes or (None,):
                 file = claims.claim_next(
                     tx,
@@ -96,6 +130,7 @@ class Worker:
                     lease_ms=self.settings.lease_s * 1000,
                     scope=scope,
                     listen_only=self.listen_only,
+                    except_libraries=self._troubles.away(),
                 )
                 if file is not None:
                     return file
@@ -110,12 +145,8 @@ class Worker:
                 self._write_again(file)
         except ClaimLost as error:
             log.warning("%s", error)
-        except UnreadableAudio as error:
-            self._fail(file, error, "unreadable", permanent=True)
-        except VanishedFile as error:
-            self._fail(file, error, "vanished", permanent=False)
         except FileProblem as error:
-            self._fail(file, error, "file", permanent=False)
+            self._give_up(file, error)
         except NomarrError:  # nothing to do with this file: the models or the database
             self._give_back(file)
             raise
@@ -123,53 +154,82 @@ class Worker:
             log.exception("%s", file.path)
             why = f"its analysis failed ({type(error).__name__}: {error})"
             self._fail(file, FileProblem(file.path, why), "crash", permanent=False)
+        else:
+            self._troubles.went_well(file.library_id)
         finally:
+            self.report_limit(0)
             self.in_hand = None
+            self.tally.done()
 
     def _listen(self, file: ClaimedFile) -> None:
         if self.models is None:
-            self.models = Models(self.settings.models)
-        path = Path(file.path)
+            self.models = Models(
+                self.settings.models,
+                threads=self.threads,
+                device=self.settings.device,
+                between_blocks=lambda: self._pace(self.settings.cpu_share),
+            )
+        self.report_limit(limit_s(file, self.settings))
+        path = Path(self.settings.here(file.path))
         started = time.monotonic()
-        identity = audio_hash(path)
+        with self.tally.timed("hash"):
+            identity = audio_hash(path)
         analysis = self.models.analyze(path)
         seconds = time.monotonic() - started
-        with self.db.read() as tx:
-            calibration = calibrations.for_library(tx, file.library_id)
-        wanted = tags_of(analysis.packs, calibration, file.file_write_mode, analysis.suite, self.settings)
+        self.tally.stages(analysis.seconds)
+        calibration, correction = self._patiently(lambda: self._words_of(file, identity))
+        wanted = tags_of(analysis.packs, calibration, correction, file, analysis.suite, self.settings)
         outcome = _Outcome() if self.listen_only else self._write(file, wanted, identity)
         if outcome.stale:
             raise FileProblem(path, "another program changed it while it was analysed")
+
+        def record() -> None:
+            with self.db.write() as tx:
+                _save(tx, file, analysis)
+                corrections.adopt(tx, file.file_id, identity)
+                claims.finish(
+                    tx,
+                    file,
+                    now=tx.now_ms(),
+                    suite=analysis.suite,
+                    patches=analysis.patches,
+                    duration_s=analysis.duration_s,
+                    audio_hash=identity,
+                    analysis_s=seconds,
+                    needs_write=True,
+                )
+                self._record(tx, file, outcome, calibration.label, correction)
+
         # The file first: a crash between the two only repeats harmless work.
-        with self.db.write() as tx:
-            _save(tx, file, analysis)
-            now = tx.now_ms()
-            claims.finish(
-                tx,
-                file,
-                now=now,
-                suite=analysis.suite,
-                patches=analysis.patches,
-                duration_s=analysis.duration_s,
-                audio_hash=identity,
-                analysis_s=seconds,
-                needs_write=True,
-            )
-            self._record(tx, file, outcome, calibration.label)
+        self._patiently(record)
+        self.tally.add(tally.ANALYSED)
+        self.tally.add(tally.HEARD_S, analysis.duration_s)
         log.info("analysed %s in %.2f s", printable(path), seconds)
+
+    def _words_of(self, file: ClaimedFile, identity: str) -> tuple[LibraryCalibration, Correction]:
+        with self.db.read() as tx:
+            return calibrations.for_library(tx, file.library_id), corrections.of_sound(tx, file.file_id, identity)
 
     def _write_again(self, file: ClaimedFile) -> None:
         """Results are there, the file does not hold them yet."""
-        with self.db.read() as tx:
-            wanted = wanted_tags(tx, file.file_id, self.settings)
-            label = calibrations.current_label(tx, file.library_id)
+
+        def look() -> tuple[TagValues, str, Correction]:
+            with self.db.read() as tx:
+                wanted = wanted_tags(tx, file.file_id, self.settings)
+                return wanted, calibrations.current_label(tx, file.library_id), corrections.of(tx, file.file_id)
+
+        def record() -> None:
+            with self.db.write() as tx:
+                if outcome.stale:
+                    claims.release(tx, file)
+                    queue.request_analysis(tx, [file.file_id], force=True, now=tx.now_ms())
+                    return
+                self._record(tx, file, outcome, label, correction)
+
+        self.report_limit(limit_s(file, self.settings))
+        wanted, label, correction = self._patiently(look)
         outcome = self._write(file, wanted, file.audio_hash)
-        with self.db.write() as tx:
-            if outcome.stale:
-                claims.release(tx, file)
-                queue.request_analysis(tx, [file.file_id], force=True, now=tx.now_ms())
-                return
-            self._record(tx, file, outcome, label)
+        self._patiently(record)
 
     def _write(self, file: ClaimedFile, wanted: TagValues, identity: str | None) -> _Outcome:
         if (file.file_write_mode or self.settings.file_write_mode) == "none":
@@ -178,26 +238,36 @@ class Worker:
             return _Outcome(not_wanted="its tags were taken out, and come back when somebody asks for them")
         announced: list[int] = []
         try:
-            written = write_tags(
-                file.path,
-                wanted,
-                namespace=self.settings.namespace,
-                mtime_policy=self.settings.mtime_policy,
-                hardlink_policy=self.settings.hardlink_policy,
-                about_to_write=lambda before: announced.append(self._announce(file, before, wanted)),
-            )
+            with self.tally.timed("write"):
+                written = write_tags(
+                    self.settings.here(file.path),
+                    wanted,
+                    namespace=self.settings.namespace,
+                    mtime_policy=self.settings.mtime_policy,
+                    hardlink_policy=self.settings.hardlink_policy,
+                    about_to_write=lambda before: announced.append(
+                        self._patiently(lambda: self._announce(file, before, wanted))
+                    ),
+                )
         except (TagsNotSupported, HardLinked) as error:
             return _Outcome(not_wanted=error.why, announced=announced)
         except (WriteFailed, VanishedFile) as error:
+            self._troubles.wrote(error)
             return _Outcome(failure=error, announced=announced)
+        self._troubles.wrote(None)
         for note in written.notes:
             log.warning("%s: %s", printable(file.path), note)
+        self.tally.add(tally.WRITTEN, written.changed)
         stale = written.changed and identity is not None and written.audio_hash != identity
         return _Outcome(written=written, stale=stale, announced=announced)
 
     def _announce(self, file: ClaimedFile, before: Fields, wanted: TagValues) -> int:
-        """The journal first: a crash right after the file was replaced must not lose what it held."""
+        """The journal first: a crash right after the file was replaced must not lose what it held.
+
+        ClaimLost where this worker was away for too long: the file is its successor's now.
+        """
         with self.db.write() as tx:
+            claims.renew(tx, file, now=tx.now_ms(), lease_ms=self.settings.lease_s * 1000)
             return journal.add(
                 tx,
                 file_id=file.file_id,
@@ -209,11 +279,15 @@ class Worker:
                 at=tx.now_ms(),
             )
 
-    def _record(self, tx: Transaction, file: ClaimedFile, outcome: _Outcome, calibration: str) -> None:
-        now = tx.now_ms()
+    def _record(
+        self, tx: Transaction, file: ClaimedFile, outcome: _Outcome, calibration: str, correction: Correction
+    ) -> None:
+        now, announced = tx.now_ms(), outcome.announced
         if outcome.failure is not None:
             log.warning("%s", outcome.failure)
-            claims.record_write_failure(tx, file, now=now, error=outcome.failure.why, retry_in_ms=RETRY_WRITE_MS)
+            pause_ms = min(RETRY_WRITE_MS << min(file.write_failures, 10), LONGEST_RETRY_MS)
+            self.tally.add(f"{tally.FAILED}write")
+            claims.record_write_failure(tx, file, now=now, error=outcome.failure.why, retry_in_ms=pause_ms)
         elif outcome.not_wanted is not None:
             claims.no_write_needed(tx, file, now=now, reason=outcome.not_wanted)
         elif outcome.written is not None:
@@ -227,23 +301,41 @@ class Worker:
                 written_hash=tags_hash(written.after),
                 calibration=calibration,
             )
+            tags.note_standard(tx, file.file_id, before=written.before, after=written.after)
             current = calibrations.current_label(tx, file.library_id)
             if current != calibration:  # a new one came while the file was in hand
                 calibrations.request_writes(tx, [file.file_id], current, now=now)
+            if corrections.of(tx, file.file_id) != correction:  # so did a correction
+                queue.request_write(tx, [file.file_id], now=now)
             if written.changed:
                 journal.confirm(
                     tx,
-                    outcome.announced.pop(),
+                    outcome.announced[-1],
                     audio_hash=written.audio_hash,
                     size=written.size,
                     mtime_ns=written.mtime_ns,
                 )
-        journal.drop(tx, outcome.announced)
+                announced = announced[:-1]
+        journal.drop(tx, announced)
+
+    def _give_up(self, file: ClaimedFile, error: FileProblem) -> None:
+        """What one file is guilty of is recorded with it; where all are gone, none is."""
+        if self._troubles.is_away(file.library_id, self.settings.here(file.root_path)):
+            self._give_back(file)
+        elif not os.path.exists(self.settings.here(file.path)):
+            self._fail(file, error, "vanished", permanent=False)
+        elif isinstance(error, UnreadableAudio):
+            self._fail(file, error, "unreadable", permanent=True)
+        else:
+            kind = "vanished" if isinstance(error, VanishedFile) else "file"
+            self._fail(file, error, kind, permanent=False)
 
     def _fail(self, file: ClaimedFile, error: FileProblem, kind: str, *, permanent: bool) -> None:
         log.warning("%s", error)
-        with self.db.write() as tx:
-            try:
+        self.tally.add(tally.FAILED + kind)
+
+        def record() -> None:
+            with self.db.write() as tx:
                 claims.fail(
                     tx,
                     file,
@@ -253,8 +345,11 @@ class Worker:
                     permanent=permanent,
                     retry_in_ms=RETRY_READ_MS,
                 )
-            except ClaimLost as lost:
-                log.warning("%s", lost)
+
+        try:
+            self._patiently(record)
+        except ClaimLost as lost:
+            log.warning("%s", lost)
 
     def _give_back(self, file: ClaimedFile) -> None:
         with suppress(DatabaseProblem, ClaimLost), self.db.write() as tx:
@@ -269,8 +364,8 @@ class Worker:
             while True:
                 try:
                     self._beat()
-                except NomarrError as error:  # the loop meets the same problem and decides
-                    log.debug("heartbeat: %s", error)
+                except Exception:  # the loop meets the same problem and decides; this thread must go on
+                    log.debug("heartbeat", exc_info=True)
                 if done.wait(self.settings.lease_s / 4):
                     return
 
@@ -281,13 +376,16 @@ class Worker:
         finally:
             done.set()
             thread.join(timeout=5)
-            with suppress(DatabaseProblem), self.db.write() as tx:
+            with suppress(DatabaseProblem), self.tally.taken() as amounts, self.db.write() as tx:
+                counters.add(tx, amounts)
                 workers.remove(tx, self.id)
 
     def _beat(self) -> None:
         file = self.in_hand
-        with self.db.write() as tx:
+        with self.tally.taken() as amounts, self.db.write() as tx:
+            counters.add(tx, amounts)
             now = tx.now_ms()
+            claims.set_aside_poison(tx, now=now)
             workers.heartbeat(
                 tx,
                 worker=self.id,
@@ -297,6 +395,10 @@ class Worker:
                 now=now,
                 state="busy" if file else "idle",
                 file_id=file.file_id if file else None,
+                files=self.tally.files,
+                rate_per_minute=self.tally.rate_per_minute(),
+                memory_bytes=tally.memory_bytes(),
+                trouble=self._troubles.text,
             )
             if file is not None:
                 with suppress(ClaimLost):  # finishing the file will say so

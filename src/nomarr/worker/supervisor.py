@@ -14,44 +14,29 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+
+import psutil
 
 from nomarr.errors import DatabaseProblem
 from nomarr.settings import Settings
 from nomarr.store import claims, workers
 from nomarr.store.claims import Scope
 from nomarr.store.database import Database
+from nomarr.worker.machine import default_workers, memory_limit_mb, memory_of_mb, threads_for
+from nomarr.worker.neighbour import be_nice
+from nomarr.worker.watchdog import Watchdog
+
+__all__ = ["NOTHING_WORKS", "Supervisor", "default_workers"]
 
 log = logging.getLogger(__name__)
 
-MEMORY_PER_WORKER_MB = 450  # 310 MB measured with both default packs, and room for the file in hand
 WATCH_S = 0.2
 RESTART_PAUSE_S = (1, 2, 5, 10, 30)  # after each crash in a row
 CALM_S = 60  # a worker that lived this long crashed for a new reason
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 NOTHING_WORKS = 2  # the exit status of a worker that found no models or no database
-
-
-def default_workers() -> int:
-    """One worker a core, as far as the memory that is free reaches; at least one."""
-    cores = len(os.sched_getaffinity(0))
-    return max(1, min(cores, _free_memory_mb() // MEMORY_PER_WORKER_MB))
-
-
-def _free_memory_mb() -> int:
-    free = _meminfo_mb()
-    with suppress(OSError, ValueError):  # no limit set, or no cgroup v2 here
-        limit, used = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
-        free = min(free, (limit - used) // 2**20)
-    return free
-
-
-def _meminfo_mb() -> int:
-    with suppress(OSError), open("/proc/meminfo") as file:
-        for line in file:
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) // 1024
-    return MEMORY_PER_WORKER_MB
+FAR_TOO_MUCH = 2  # times its limit: of a worker's memory, so that it is not even left to finish its file
+LONG_SILENT = 5  # leases: of a worker that nobody need hear about any more
 
 
 @dataclass
@@ -60,11 +45,24 @@ class _Slot:
 
     number: int
     process: subprocess.Popen[bytes] | None = None
+    watchdog: Watchdog | None = None
     worker: str = ""
+    is_to_be_replaced: bool = False  # it finishes its file and ends
+    killed_for: str | None = None
     started: float = 0.0
     crashes: int = 0
     not_before: float = 0.0
     done: bool = False
+
+    def open(self) -> Watchdog:
+        self.watchdog = Watchdog()
+        self.is_to_be_replaced, self.killed_for = False, None
+        return self.watchdog
+
+    def close(self) -> None:
+        if self.watchdog is not None:
+            self.watchdog.close()
+            self.watchdog = None
 
 
 @dataclass
@@ -84,8 +82,15 @@ class Supervisor:
     log_level: str | None = None  # of the workers, where nobody set one
     slots: list[_Slot] = field(default_factory=list)
     failure: str | None = None  # why no worker can work here
+    memory_limit_mb: int = field(init=False)
+    threads: int = field(init=False)
+    _forgot_at: float = 0.0
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
+        self.memory_limit_mb = memory_limit_mb(self.settings, self.count)
+        self.threads = threads_for(self.count) if self.settings.workers is None else 1
 
     def start(self) -> None:
         self._forget_the_dead()
@@ -124,6 +129,9 @@ class Supervisor:
             for slot in self.slots:
                 if not slot.done:
                     self._look_after(slot)
+            if time.monotonic() - self._forgot_at > self.settings.lease_s / 2:
+                with suppress(DatabaseProblem):  # there is another time
+                    self._forget_the_dead()
 
     def _look_after(self, slot: _Slot) -> None:
         if slot.process is None:
@@ -132,22 +140,44 @@ class Supervisor:
             return
         status = slot.process.poll()
         if status is None:
+            self._watch_over(slot, slot.process)
             return
         slot.process = None
+        slot.close()
+        if status == 0 and slot.is_to_be_replaced:
+            self._spawn(slot)
+            return
         if status == 0 and self.drain:
             slot.done = True
             return
-        self._take_back(slot, counts=status < 0)
+        self._take_back(slot, counts=status < 0, how=slot.killed_for or f"it was {_how(status)}")
         if status == NOTHING_WORKS and self.drain:
             self.failure, slot.done = "the workers could not start; the log above says why", True
             return
         slot.crashes = 0 if time.monotonic() - slot.started > CALM_S else slot.crashes
         slot.not_before = time.monotonic() + RESTART_PAUSE_S[min(slot.crashes, len(RESTART_PAUSE_S) - 1)]
         slot.crashes += 1
-        log.warning("worker %s ended (%s); it is replaced", slot.worker, _how(status))
+        log.warning("worker %s ended (%s); it is replaced", slot.worker, slot.killed_for or _how(status))
+
+    def _watch_over(self, slot: _Slot, process: subprocess.Popen[bytes]) -> None:
+        """Has a worker replaced that holds too much, and ends one whose file takes too long."""
+        if slot.killed_for is not None:
+            return
+        memory_mb = memory_of_mb(process.pid)
+        if slot.watchdog is not None and slot.watchdog.is_overdue():
+            slot.killed_for = f"it took longer than {slot.watchdog.limit_s:.0f} s"
+        elif memory_mb > FAR_TOO_MUCH * self.memory_limit_mb:
+            slot.killed_for = f"it took {memory_mb} MB of memory"
+        elif memory_mb > self.memory_limit_mb and not slot.is_to_be_replaced:
+            log.info("worker %s holds %d MB; it is replaced after its file", slot.worker, memory_mb)
+            slot.is_to_be_replaced = True
+            process.terminate()
+        if slot.killed_for is not None:
+            process.kill()
 
     def _spawn(self, slot: _Slot) -> None:
         slot.worker = f"{socket.gethostname()}:{os.getpid()}:{slot.number}:{time.monotonic_ns()}"
+        watchdog = slot.open()
         order = {
             "id": slot.worker,
             "scopes": [asdict(scope) for scope in self.scopes],
@@ -155,6 +185,8 @@ class Supervisor:
             "listen_only": self.listen_only,
             "batch": self.batch,
             "parent": os.getpid(),
+            "threads": self.threads,
+            "watchdog": watchdog.fd,
         }
         slot.started = time.monotonic()
         # A session of its own: Ctrl-C reaches the supervisor alone, which then lets the workers finish.
@@ -163,25 +195,35 @@ class Supervisor:
             env={**os.environ, **ONE_THREAD, **self._log_level(), **self.settings.as_environment()},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            pass_fds=(watchdog.fd,),
         )
+        watchdog.started()
+        be_nice(slot.process.pid, self.settings)
 
     def _log_level(self) -> dict[str, str]:
         return {} if self.log_level is None else {"NOMARR_LOG_LEVEL": self.log_level}
 
-    def _take_back(self, slot: _Slot, *, counts: bool) -> None:
+    def _take_back(self, slot: _Slot, *, counts: bool, how: str | None = None) -> None:
         """Frees the dead worker's file at once instead of after its lease."""
         try:
             with self.db.write() as tx:
-                claims.release_worker(tx, slot.worker, counts=counts)
+                claims.release_worker(tx, slot.worker, counts=counts, how=how)
                 workers.remove(tx, slot.worker)
         except DatabaseProblem as error:
             log.warning("worker %s: its lease has to run out (%s)", slot.worker, error)
 
     def _forget_the_dead(self) -> None:
-        """Workers of this machine whose process is gone, say after a power cut."""
+        """Workers of this machine whose process is gone, say after a power cut, and any that was silent for long.
+
+        Only silent ones: another container may have this one's name, and processes that cannot be seen from here.
+        """
+        self._forgot_at = time.monotonic()
+        lease_ms = self.settings.lease_s * 1000
         with self.db.write() as tx:
-            for worker in workers.list_all(tx):
-                if worker.host == socket.gethostname() and not _is_alive(worker.pid):
+            now = tx.now_ms()
+            for worker in workers.silent(tx, now=now, silent_ms=lease_ms // 2):
+                is_dead = worker.host == socket.gethostname() and not psutil.pid_exists(worker.pid)
+                if is_dead or worker.heartbeat_at < now - LONG_SILENT * lease_ms:
                     claims.release_worker(tx, worker.id)
                     workers.remove(tx, worker.id)
 
@@ -190,13 +232,3 @@ def _how(status: int) -> str:
     if status < 0:
         return f"killed by {signal.Signals(-status).name}"
     return f"exit status {status}"
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -1,0 +1,109 @@
+"""What analytics has worked out, kept as long as nothing changed that it depends on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+
+from nomarr.library_moods import LibraryMoods, MoodSums
+from nomarr.scores import LibraryCalibration
+from nomarr.settings import Settings
+from nomarr.store import analytics, calibrations, libraries
+from nomarr.store.database import Database, Transaction
+from nomarr.store.libraries import Library
+from nomarr.store.matrix import Block, ScoreMatrix
+
+GENRES = 50  # that an overview lists
+WARMED = 300_000  # analysed files; the scores of so many take 90 MB
+REMEMBERED = 64  # answers; each is small
+T = TypeVar("T")
+
+
+class Memory:
+    """Answers of slow queries. Threads may share it."""
+
+    def __init__(self) -> None:
+        self.moods = LibraryMoods()
+        self._lock = threading.Lock()
+        self._answers: dict[Hashable, tuple[Hashable, Any]] = {}
+
+    def recall(self, question: Hashable, state: Hashable, answer: Callable[[], T]) -> T:
+        """What was answered in that state, else what `answer` gives."""
+        with self._lock:
+            known = self._answers.get(question)
+        if known is not None and known[0] == state:
+            found: T = known[1]
+            return found
+        found = answer()
+        with self._lock:
+            self._answers.pop(question, None)
+            while len(self._answers) >= REMEMBERED:
+                self._answers.pop(next(iter(self._answers)))
+            self._answers[question] = (state, found)
+        return found
+
+
+async def _memory(request: Request) -> Memory:
+    memory: Memory = request.app.state.analytics
+    return memory
+
+
+UseMemory = Annotated[Memory, Depends(_memory)]
+
+
+def warm(db: Database, matrix: ScoreMatrix, memory: Memory, settings: Settings) -> None:
+    """Work out beforehand what most will ask for; not the scores of very many files."""
+    with db.read() as tx:
+        ids = sorted(library.id for library in chosen_libraries(tx, None))
+        own_tags(tx, ids, memory, settings)
+        overview(tx, ids, memory, settings, genres=GENRES)
+        if sum(one.analysed for one in coverage(tx, memory)) > WARMED:
+            return
+        blocks = blocks_of(tx, libraries.list_all(tx, enabled_only=True), matrix)
+    memory.moods.moods(blocks)
+    memory.moods.scores(blocks)
+
+
+def own_tags(tx: Transaction, ids: list[int], memory: Memory, settings: Settings) -> list[analytics.TagUse]:
+    return memory.recall(("own", *ids), _state(tx, settings), lambda: analytics.own_tags(tx, ids))
+
+
+def overview(tx: Transaction, ids: list[int], memory: Memory, settings: Settings, *, genres: int) -> analytics.Overview:
+    question = ("overview", genres, *ids)
+    return memory.recall(question, _state(tx, settings), lambda: analytics.overview(tx, ids, genres=genres))
+
+
+def _state(tx: Transaction, settings: Settings) -> Hashable:
+    """Equal as long as files say the same of themselves: scans change that, and workers that fill standard fields."""
+    fills = settings.standard_fields or any(library.standard_fields for library in libraries.list_all(tx))
+    return analytics.work_state(tx) if fills else analytics.scan_state(tx)
+
+
+def coverage(tx: Transaction, memory: Memory) -> list[analytics.Coverage]:
+    return memory.recall("coverage", analytics.work_state(tx), lambda: analytics.coverage(tx))
+
+
+def chosen_libraries(tx: Transaction, library_id: int | None, *, enabled_only: bool = True) -> list[Library]:
+    """The one that was asked for, enabled or not, or all."""
+    if library_id is not None:
+        return [libraries.get(tx, library_id)]
+    return libraries.list_all(tx, enabled_only=enabled_only)
+
+
+def blocks_of(tx: Transaction, chosen: list[Library], matrix: ScoreMatrix) -> list[tuple[Block, LibraryCalibration]]:
+    """The scores of the libraries, each with what calibrates it."""
+    current = calibrations.current(tx)
+    by_library = {library.id: current.of(library.id) for library in chosen}
+    blocks = matrix.refresh(tx).blocks
+    return [(block, by_library[block.library_id]) for block in blocks if block.library_id in by_library]
+
+
+def mood_sums(db: Database, matrix: ScoreMatrix, memory: Memory, library_id: int | None) -> tuple[list[int], MoodSums]:
+    """The libraries that count, and their moods in numbers."""
+    with db.read() as tx:
+        chosen = chosen_libraries(tx, library_id)
+        blocks = blocks_of(tx, chosen, matrix)
+    return sorted(library.id for library in chosen), memory.moods.moods(blocks)
