@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from heard import some_scores, together
 from nomarr.inference.vocabulary import MSD, VIBENET
 from nomarr.moods.calibration import Calibration
-from nomarr.moods.reference import reference_calibrations
+from nomarr.moods.reference import for_words, reference_calibrations
 from nomarr.moods.tiers import (
     IN_LOOSE,
     IN_REGULAR,
@@ -20,7 +20,7 @@ from nomarr.moods.tiers import (
     strengths_of,
     tiers_of,
 )
-from nomarr.scores import Levels, PackScores, spread_steps
+from nomarr.scores import Levels, LibraryCalibration, PackScores, spread_steps
 
 MSD_HEADS = tuple(output.head for output in MSD)
 VIBENET_HEADS = tuple(output.head for output in VIBENET)
@@ -193,3 +193,8 @@ def test_a_higher_raw_score_never_has_a_lower_calibrated_one(a: float, b: float,
 def test_spreads_are_kept_in_bytes_to_a_thousandth(values: list[float]) -> None:
     spreads = np.array(values, np.float32)
     assert np.all(np.abs(spread_steps(spreads) / 510 - np.minimum(spreads, 0.5)) <= 0.001)
+
+
+def test_voice_is_heard_the_same_in_every_library() -> None:
+    hardly_any = LibraryCalibration(heads={("vibenet", "instrumentalness"): Calibration(0.7, 0.9)})
+    assert for_words(hardly_any) == for_words(LibraryCalibration())

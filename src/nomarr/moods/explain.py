@@ -181,7 +181,7 @@ def _head(e: Evidence, track: _Track, names: Mapping[Column, str], below: Mappin
         percentile=round(100 * below[column], 1) if column in below else None,
         p5=used.p5,
         p95=used.p95,
-        percentiles_from=REFERENCE if own is None else track.calibration.label,
+        percentiles_from=track.calibration.label if used is own else REFERENCE,
         calibrated=round(float(calibrated(raw, used)[0]), 4),
         written=round(float(calibrated(raw, own)[0]), 4),
     )
