@@ -122,20 +122,16 @@ def test_every_example_of_the_guide_works(place: Home, music: Path, analyse: Ana
 
 
 def test_every_route_is_in_the_guide() -> None:
-    missing = [f"{method.upper()} {path}" for method, path in OPERATIONS if re.sub(r"{\w+}", "{id}", path) not in GUIDE]
+    guide = re.sub(r"{\w+}", "{id}", GUIDE)
+    missing = [f"{method.upper()} {path}" for method, path in OPERATIONS if re.sub(r"{\w+}", "{id}", path) not in guide]
     assert missing == []
 
 
 def test_the_guide_speaks_of_no_other_routes() -> None:
-    known = {re.sub(r"{\w+}", "{id}", path) for _, path in OPERATIONS} | {
-        "/docs",
-        "/openapi.json",
-        "/api/web/*",
-        "/api/v1/*",
-    }
+    known = [re.compile(re.sub(r"{\w+}", r"[\\w{}-]+", path)) for _, path in OPERATIONS]
     named = {found.rstrip("/.,") for found in re.findall(r"/(?:api/(?:web|v1)|health)/[\w/{}*-]+", GUIDE)}
-    named = {re.sub(r"/\d+(?=/|$)", "/{id}", path) for path in named}
-    assert named <= known
+    unknown = {path for path in named - {"/api/web/*", "/api/v1/*"} if not any(one.fullmatch(path) for one in known)}
+    assert unknown == set()
 
 
 def shape(value: object) -> object:

@@ -141,7 +141,7 @@ def test_a_query_parameter_that_is_wrong_is_named(client: httpx.Client) -> None:
     assert detail(client.get("/api/web/libraries?enabled_only=perhaps"), 400).startswith("enabled_only: ")
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/web", "/api/web/nothing", "/api/web/libraries/", "/%00", "/redoc"])
+@pytest.mark.parametrize("path", ["/api", "/api/web", "/api/web/nothing", "/api/web/libraries/", "/%00", "/redoc"])
 def test_where_nothing_is_nothing_is_found(stranger: httpx.Client, path: str) -> None:
     assert detail(stranger.get(path), 404).startswith("There is nothing at /")
 
