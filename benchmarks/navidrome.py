@@ -41,11 +41,22 @@ QUERIES = {
     "an artist": 'artist contains "nina"',
     "a title": 'title contains "love"',
     "an absent tag": "isrc isMissing",
+    "no genre": 'genre isNot "Jazz"',
+    "a date": "releasedate > 2000",
+    "an identifier": 'mbz_recording_id startsWith "0"',
     "all together": 'nom:mood_happy is true AND (nom:danceability > 0.7 OR genre contains "house") AND NOT year < 1990',
     "six texts": 'title contains "a" AND album contains "1" AND artist contains "a" AND genre isNot "Jazz"'
     ' AND filepath contains "Artist" AND NOT title contains "zz"',
 }
-SORTS = ("", "random", "-nom:danceability,title", "artist,-year")
+SORTS = (
+    "",
+    "random",
+    "-nom:danceability,title",
+    "artist,-year",
+    "albumartist,album",
+    "genre,title",
+    "-releasedate,isrc",
+)
 
 
 def main() -> None:
@@ -69,7 +80,7 @@ def measure(db: Database) -> None:
     for name, query in QUERIES.items():
         report(db, matrix, name, query, "")
     for sort in SORTS:
-        report(db, matrix, f"sorted by {sort or 'title'}", QUERIES["a mood"], sort)
+        report(db, matrix, f"sorted by {sort or 'title'}", "duration >= 0", sort)
     print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 

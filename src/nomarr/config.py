@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -28,12 +28,18 @@ KeyType = Literal["boolean", "integer", "choice", "text", "list", "path", "secre
 
 @dataclass(frozen=True)
 class Key:
-    """Something that can be changed; `allowed` says what to, in words or as the list of choices."""
+    """Something that can be changed, and all that is said about it wherever it is shown.
+
+    `takes` says what it may be set to, in words or as choices with what each of them means.
+    """
 
     name: str
     type: KeyType
-    allowed: str | tuple[str, ...]
+    group: str
+    title: str
+    takes: str | Mapping[str, str]
     about: str
+    unit: str = ""
     field: str = ""  # of Settings, where that has another name
     is_read_only: bool = False
     needs_restart: bool = False
@@ -47,82 +53,172 @@ class Key:
         return PREFIX + self.setting.upper()
 
     @property
+    def allowed(self) -> str | tuple[str, ...]:
+        return self.takes if isinstance(self.takes, str) else tuple(self.takes)
+
+    @property
+    def choices(self) -> dict[str, str]:
+        return {} if isinstance(self.takes, str) else dict(self.takes)
+
+    @property
     def expectation(self) -> str:
-        return self.allowed if isinstance(self.allowed, str) else f"one of {', '.join(self.allowed)}"
+        return self.takes if isinstance(self.takes, str) else f"one of {', '.join(self.takes)}"
 
 
+ON_OFF = {"true": "on", "false": "off"}
 KEYS = {
     key.name: key
     for key in (
-        Key("models_dir", "path", "a folder", "Where the models lie.", is_read_only=True),
-        Key("library_auto_tag", "boolean", ("true", "false"), "Whether scans queue what is new or changed."),
         Key(
             "file_write_mode",
             "choice",
-            ("native", "moods", "none"),
-            "What goes into files: scores and moods, mood words only, or nothing. A library may say otherwise.",
+            "Files",
+            "What goes into the files",
+            {
+                "native": "scores and mood words",
+                "moods": "mood words only",
+                "none": "nothing; results stay in Nomarr",
+            },
+            "What Nomarr writes into music files. A library may say otherwise.",
         ),
         Key(
             "namespace",
             "text",
+            "Files",
+            "First part of our fields' names",
             "1 to 16 of a-z, 0-9 and _, a letter first",
-            "What Nomarr's tags begin with. Tags under an earlier name stay in the files.",
+            "What Nomarr's tags begin with: nom makes nom:mood-strict. Tags under an earlier name stay in the files.",
         ),
-        Key("calibrate_heads", "boolean", ("true", "false"), "Whether calibrations may be generated."),
+        Key(
+            "standard_fields",
+            "list",
+            "Files",
+            "Standard fields to fill as well",
+            "mood, genre, both separated by a comma, or nothing; neither bpm nor key: Nomarr does not work them out",
+            "What is filled besides Nomarr's own fields, where a file has none of it. A library may say otherwise.",
+        ),
+        Key(
+            "mtime_policy",
+            "choice",
+            "Files",
+            "Time of a written file",
+            {"now": "when it was written", "keep": "as it was before", "keep_plus_1s": "a second after what it was"},
+            "What other programs see as the time of the last change. Some find changed tags only by a new time.",
+        ),
+        Key(
+            "hardlink_policy",
+            "choice",
+            "Files",
+            "Files with several hard links",
+            {
+                "break": "write; the other links keep the old content",
+                "skip": "do not write",
+                "in_place": "write; all links change",
+            },
+            "A file may have several names, for instance one that a torrent client still shares.",
+        ),
+        Key(
+            "library_auto_tag",
+            "boolean",
+            "New music",
+            "Listen to new music by itself",
+            ON_OFF,
+            "Whether scans queue what is new or changed.",
+        ),
+        Key(
+            "scan_interval_h",
+            "integer",
+            "New music",
+            "Time between scans",
+            "a number from 0 to 8760",
+            "Every library is scanned again after so many hours, which finds what nobody announced; 0: never.",
+            unit="hours",
+        ),
+        Key(
+            "library_ignore_patterns",
+            "list",
+            "New music",
+            "What to pass over",
+            "patterns as in .gitignore, separated by commas or line breaks",
+            "What scans pass over, in all libraries.",
+        ),
         Key(
             "tagger_worker_count",
             "integer",
+            "Workers",
+            "Worker processes",
             "a number from 0 to 256, or auto",
             "Worker processes of the server; auto is one a core, as far as the memory reaches.",
             field="workers",
             needs_restart=True,
         ),
         Key(
+            "cpu_share",
+            "integer",
+            "Workers",
+            "Share of a core",
+            "a number from 1 to 100",
+            "How much of a core each worker may use, in percent.",
+            unit="%",
+        ),
+        Key(
             "work_hours",
             "list",
+            "Workers",
+            "Hours of work",
             "times of day such as 22:00-07:00, separated by commas, or nothing for always",
             "When workers take files: only then, by the clock of their machine.",
         ),
-        Key("cpu_share", "integer", "a number from 1 to 100", "How much of a core each worker may use, in percent."),
         Key(
-            "library_ignore_patterns",
-            "list",
-            "patterns as in .gitignore, separated by commas or line breaks",
-            "What scans pass over, in all libraries.",
+            "models_dir",
+            "path",
+            "Workers",
+            "Folder of the models",
+            "a folder",
+            "Where the models lie.",
+            is_read_only=True,
         ),
         Key(
-            "scan_interval_h",
+            "calibrate_heads",
+            "boolean",
+            "Calibration",
+            "Calibrate by this music",
+            ON_OFF,
+            "Whether calibrations may be generated: scores are then spread by what the libraries hold.",
+        ),
+        Key(
+            "session_timeout_s",
             "integer",
-            "a number from 0 to 8760",
-            "Every library is scanned again after so many hours, which finds what nobody announced; 0: never.",
-        ),
-        Key("session_timeout_s", "integer", "a number from 60 to 316224000", "How long an unused login lasts."),
-        Key(
-            "mtime_policy",
-            "choice",
-            ("now", "keep", "keep_plus_1s"),
-            "The time of a file after its tags were written: that of writing, as before, or a second later.",
-        ),
-        Key(
-            "hardlink_policy",
-            "choice",
-            ("break", "skip", "in_place"),
-            "Files with several hard links: the other links keep the old content, none is written, or all change.",
-        ),
-        Key(
-            "standard_fields",
-            "list",
-            "mood, genre, both separated by a comma, or nothing; neither bpm nor key: Nomarr does not work them out",
-            "What is filled besides Nomarr's own fields, where a file has none of it. A library may say otherwise.",
+            "Access",
+            "How long a login lasts",
+            "a number from 60 to 316224000",
+            "How long an unused login lasts.",
+            unit="seconds",
         ),
         Key(
             "navidrome_url",
             "text",
+            "Navidrome",
+            "Address",
             "an address such as http://navidrome:4533",
             "Where Navidrome is, as its web pages are reached. Another host or port forgets the password set here.",
         ),
-        Key("navidrome_user", "text", "a name", "Who Nomarr is to Navidrome: an administrator there."),
-        Key("navidrome_password", "secret", "a password", "That user's password; it is never shown again."),
+        Key(
+            "navidrome_user",
+            "text",
+            "Navidrome",
+            "User",
+            "a name",
+            "Who Nomarr is to Navidrome: an administrator there.",
+        ),
+        Key(
+            "navidrome_password",
+            "secret",
+            "Navidrome",
+            "Password",
+            "a password",
+            "That user's password; it is never shown again.",
+        ),
     )
 }
 _FIELDS = {PREFERENCE + key.setting: key.setting for key in KEYS.values() if not key.is_read_only}
@@ -171,6 +267,12 @@ def changeable(settings: Settings, name: str) -> Key:
             f"{name} is decided by {key.variable} in the environment, or on the command line; change it there"
         )
     return key
+
+
+def changed(tx: Transaction) -> frozenset[str]:
+    """The names of the keys that were set here, whether or not the environment wins over them."""
+    stored = {name for name, _ in preferences.texts(tx, tuple(_FIELDS))}
+    return frozenset(key.name for key in KEYS.values() if PREFERENCE + key.setting in stored)
 
 
 def locked_by(settings: Settings, key: Key) -> str | None:

@@ -65,6 +65,10 @@ class Settings(BaseModel):
     lease_s: int = Field(60, ge=5, le=3600)
     scan_interval_h: int = Field(24, ge=0, le=8760)  # 0: no scans on time
     arrival_quiet_s: float = Field(10, ge=0, le=240)  # nothing heard of a folder for so long: it is complete
+    backup_interval_h: int = Field(24, ge=0, le=8760)  # of SQLite; 0: none on time
+    backup_keep: int = Field(7, ge=1, le=1000)  # days, one backup of each
+    backup_dir: Path | None = None  # None: <data>/backups
+    backup_patches: bool = True  # with the patch embeddings, ten times the size of all the rest
     watch_poll_s: int = Field(60, ge=1, le=86400)  # how often polled folders are looked through
     device: Device = "auto"
     worker_memory_mb: int | None = Field(None, ge=300)  # None: by what the machine has
@@ -81,7 +85,7 @@ class Settings(BaseModel):
 
     environment_names: ClassVar[frozenset[str]]
 
-    @field_validator("data_dir", "models_dir")
+    @field_validator("data_dir", "models_dir", "backup_dir")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else Path(os.path.abspath(value.expanduser()))

@@ -36,7 +36,7 @@ class Place:
     def step(self, owner: str = "one") -> int:
         """How many scans Navidrome was asked for."""
         before = len(self.server.scans)
-        step(self.db, self.settings, self.clients, owner=owner, clock=lambda _tx: self.now)
+        step(self.db, lambda _tx: self.settings, self.clients, owner=owner, clock=lambda _tx: self.now)
         return len(self.server.scans) - before
 
     def write(self, *folders: str) -> None:
@@ -201,7 +201,7 @@ def test_all_is_scanned_where_folders_cannot_be_named(place: Place, db: Database
 
 
 def test_without_navidrome_nothing_is_kept(db: Database) -> None:
-    step(db, Settings(data_dir=Path("/nowhere")), Clients(), owner="one", clock=lambda _tx: START)
+    step(db, lambda _tx: Settings(data_dir=Path("/nowhere")), Clients(), owner="one", clock=lambda _tx: START)
     with db.read() as tx:
         assert standing(tx) is None
 
@@ -219,7 +219,7 @@ def test_the_servers_own_thread_tells_it(place: Place, monkeypatch: pytest.Monke
         return False
 
     place.server.interruption = listen
-    teller = rescan.Teller(place.db, place.settings, place.clients, clock=lambda _tx: place.now)
+    teller = rescan.Teller(place.db, lambda _tx: place.settings, place.clients, clock=lambda _tx: place.now)
     teller.start()
     assert done.wait(20)
     teller.stop()

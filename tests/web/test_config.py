@@ -30,6 +30,7 @@ def test_what_can_be_changed_is_shown(home: Home, client: httpx.Client) -> None:
         "calibrate_heads": False,
         "tagger_worker_count": None,
         "library_ignore_patterns": [],
+        "scan_interval_h": 24,
         "session_timeout_s": 86400,
         "mtime_policy": "now",
         "hardlink_policy": "break",

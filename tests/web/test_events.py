@@ -151,6 +151,7 @@ def test_everybody_first_hears_how_things_are(live: Live) -> None:
         },
         "queue:jobs": {"id": 1, "path": "/music/1.mp3", "status": "running", "error": None},
         "worker:tag:0:status": {"component": "worker:tag:0", "status": "healthy", "pid": 77, "current_job": 1},
+        "library:scan": {"library_id": 1, "status": "never", "error": None},
         "system:health": {"status": "unhealthy", "errors": ["There are no usable models"]},
     }
     assert headers["content-type"].startswith("text/event-stream")

@@ -84,6 +84,38 @@ def test_moods_and_scores_narrow_the_list(client: httpx.Client, heard: list[Libr
     assert found(client, tag="mood:happy", status="pending") == []
 
 
+def test_files_are_listed_with_the_moods_that_they_carry(client: httpx.Client, heard: list[LibraryFile]) -> None:
+    one = next(file for file in heard if file.title == "One")
+    client.put(f"{FILES}/{one.id}/moods/party", json={"tier": "loose"})
+    said = {file["title"]: file["moods"] for file in client.get(FILES).json()["files"]}
+    assert {"mood": "happy", "tier": "strict"} in said["One"]
+    assert {"mood": "party", "tier": "loose"} in said["One"]
+    assert {"mood": "sad", "tier": "strict"} in said["Two"]
+    for title, words in said.items():
+        assert {word["mood"] for word in words} == {
+            mood["mood"]
+            for mood in client.get(f"{FILES}/{next(f.id for f in heard if f.title == title)}").json()["moods"]
+            if mood["tier"]
+        }
+
+
+@pytest.mark.usefixtures("scanned")
+def test_files_that_were_not_heard_are_listed_without_moods(client: httpx.Client) -> None:
+    assert all(file["moods"] == [] for file in client.get(FILES).json()["files"])
+
+
+def test_a_score_is_shown_among_those_of_its_library(client: httpx.Client, heard: list[LibraryFile]) -> None:
+    ids = {file.title: file.id for file in heard}
+
+    def valence(title: str) -> dict[str, float]:
+        scores = client.get(f"{FILES}/{ids[title]}").json()["scores"]
+        return next(score for score in scores if score["name"] == "valence")
+
+    assert [valence(title)["percentile"] for title in ("Two", "Three", "One")] == [0.0, 33.3, 66.7]
+    ends = reference_calibrations()["vibenet", "valence"]
+    assert (valence("One")["p5"], valence("One")["p95"]) == (ends.p5, ends.p95)
+
+
 def test_tags_of_the_files_narrow_the_list(client: httpx.Client, db: Database, heard: list[LibraryFile]) -> None:
     one = next(file for file in heard if file.title == "One")
     with db.write() as tx:

@@ -117,7 +117,6 @@ def test_without_navidrome_its_routes_say_what_is_missing(client: httpx.Client) 
     for answer in (
         client.post(PUSH, json={"playlist_name": "x", "query": "year > 1"}),
         client.post(f"{NAVIDROME}/scan", json={}),
-        client.post(f"{NAVIDROME}/doctor"),
         client.get(f"{NAVIDROME}/playlists/pushed"),
     ):
         assert answer.status_code == 409
@@ -315,6 +314,15 @@ def test_the_doctor_says_what_is_wrong_with_the_connection(linked: httpx.Client,
     answer = linked.post(f"{NAVIDROME}/doctor").json()
     assert [step["name"] for step in answer["steps"]] == ["connection"]
     assert answer["steps"][0]["evidence"] == "Navidrome does not know admin with this password"
+
+
+def test_the_doctor_begins_before_navidrome_is_set_up(client: httpx.Client) -> None:
+    answer = client.post(f"{NAVIDROME}/doctor").json()
+    assert [(step["name"], step["verdict"]) for step in answer["steps"]] == [
+        ("connection", "missing"),
+        ("files", "missing"),
+    ]
+    assert answer["steps"][0]["evidence"].startswith("Navidrome is not set up; what is missing: navidrome_url")
 
 
 def test_strangers_cannot_reach_navidrome(stranger: httpx.Client) -> None:

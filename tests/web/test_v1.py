@@ -96,6 +96,11 @@ def test_an_installation_says_what_it_is(
                 "version": "1",
                 "state": "idle",
                 "file_id": None,
+                "file": None,
+                "files": 0,
+                "rate_per_minute": None,
+                "memory_bytes": None,
+                "trouble": None,
                 "started_at": "2027-01-15T08:00:05Z",
                 "heartbeat_at": "2027-01-15T08:00:05Z",
             }

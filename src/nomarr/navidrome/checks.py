@@ -57,6 +57,12 @@ def make_rule(field: Field, operator: str, given: object) -> Rule:
     return Rule(field, operator, _value(field, operator, given))
 
 
+def operators_of(field: Field) -> tuple[str, ...]:
+    """Those that work on the field, as a rule's `operator` names them."""
+    of_kind = EQUAL if field.kind != field.source == "words" else _BY_KIND[field.kind]
+    return of_kind + (MISSING if field.can_miss else ())
+
+
 def is_true(given: object) -> bool | None:
     """True or false in any of the forms that Navidrome takes; None for anything else."""
     if isinstance(given, bool):

@@ -49,6 +49,12 @@ def examine(db: Database, client: Client, tables: Sequence[TagTable], *, namespa
     return steps
 
 
+def without_account(db: Database, problem: str) -> list[Step]:
+    """The steps that can be looked at before Navidrome is set up."""
+    advice = "Give navidrome_url, navidrome_user and navidrome_password in the settings."
+    return [Step("connection", "missing", problem, advice), _written(db)]
+
+
 def _steps(db: Database, client: Client, tables: Sequence[TagTable], *, namespace: str, now: int) -> Iterator[Step]:
     yield _connection(client)
     written = _written(db)

@@ -42,6 +42,12 @@ class Field:
     tier: str = ""
     mood: str = ""  # the word that `is true` asks for
 
+    @property
+    def has_order(self) -> bool:
+        """Whether a playlist can be sorted by it."""
+        is_word = self.kind == "words" or (self.kind == "score" and self.source == "words")
+        return self.kind != "playlist" and not is_word
+
 
 def _columns(
     names: str, kind: Kind, source: Source = "", *, nullable: bool = False, can_miss: bool = False
@@ -139,6 +145,10 @@ class Fields:
         if field is None:
             raise InvalidInput(f'there is no field "{_short(name)}"{self._hint(wanted)}')
         return field
+
+    def every(self) -> list[Field]:
+        """All of them, Navidrome's own first."""
+        return list(self._by_name.values())
 
     def words(self, tier: str = ANY_TIER) -> Field:
         """The field with the mood words of a tier."""

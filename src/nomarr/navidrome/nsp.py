@@ -110,7 +110,7 @@ def read_sort(text: str, fields: Fields, *, inverted: bool = False) -> tuple[Ord
     for part in filter(None, map(str.strip, text.split(","))):
         name = part.lstrip("+-") if part[0] in "+-" else part
         field = _of("sort", fields, name.strip())
-        if field.kind in ("playlist", "words") or (field.kind == "score" and field.source == "words"):
+        if not field.has_order:
             raise InvalidInput(f"sort: {field.name} has no order")
         found.append(Order(field, (part[0] == "-") != inverted))
     if len(found) > MOST_SORT_FIELDS:

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from nomarr import config
 from nomarr.errors import DatabaseProblem, NavidromeProblem
 from nomarr.navidrome import songs
 from nomarr.navidrome.client import WITH_TARGETS, Client, Clients
@@ -39,6 +38,7 @@ OVERLAP_MS = 120_000  # what was written shortly before is told again: it may ha
 MOST_TARGETS = 100
 
 Clock = Callable[[Transaction], int]
+Current = Callable[[Transaction], Settings]  # the settings as they hold at the moment
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ def standing(tx: Transaction) -> Standing | None:
     return Standing(state, 0 if writes is None else writes.files)
 
 
-def step(db: Database, settings: Settings, clients: Clients, *, owner: str, clock: Clock) -> None:
-    """Tell Navidrome if there is something to tell and this is the moment. `settings` as the process started."""
+def step(db: Database, current: Current, clients: Clients, *, owner: str, clock: Clock) -> None:
+    """Tell Navidrome if there is something to tell and this is the moment."""
     with db.read() as tx:
-        current = config.effective(tx, settings)
-        if not (current.navidrome_url and current.navidrome_user and current.navidrome_password):
+        settings = current(tx)
+        if not (settings.navidrome_url and settings.navidrome_user and settings.navidrome_password):
             return
         now, known = clock(tx), standing(tx)
         is_due = known is not None and _is_due(tx, known.state, now)
@@ -89,7 +89,7 @@ def step(db: Database, settings: Settings, clients: Clients, *, owner: str, cloc
             preferences.put(tx, STATE, asdict(State(told=now)))
         is_due = known is not None and _is_due(tx, known.state, now)
     if known is not None and is_due:
-        _save(db, _told(db, clients.of(account_of(current)), known.state, now))
+        _save(db, _told(db, clients.of(account_of(settings)), known.state, now))
     with db.write() as tx:
         leases.give_up(tx, LEASE, owner=owner)
 
@@ -149,9 +149,9 @@ def _save(db: Database, state: State) -> None:
 class Teller:
     """The thread that takes a step every few seconds, as long as the server runs."""
 
-    def __init__(self, db: Database, settings: Settings, clients: Clients, *, clock: Clock) -> None:
+    def __init__(self, db: Database, current: Current, clients: Clients, *, clock: Clock) -> None:
         owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._step = partial(step, db, settings, clients, owner=owner, clock=clock)
+        self._step = partial(step, db, current, clients, owner=owner, clock=clock)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="navidrome", daemon=True)
 

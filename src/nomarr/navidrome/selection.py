@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from nomarr.navidrome.matching import Test, comparison
 from nomarr.navidrome.nsp import Order, Playlist
 from nomarr.navidrome.rules import AllOf, AnyOf, Node, Not, Rule, rules_in
 from nomarr.navidrome.sounds import Sounds
-from nomarr.store.playlists import NO_ARTIST, VARIOUS, FileQuery
+from nomarr.store.playlists import NO_ARTIST, VARIOUS, ByText, FileQuery
 
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -174,16 +174,50 @@ class _Evaluation:
         return mask
 
     def _dates_mask(self, rule: Rule) -> Mask:
-        name, test = rule.field.name, _with_negation(rule)
-        without = test(getattr(values.NO_DATES, name))
-        others = [ids for dates, ids in self.dates if test(getattr(dates, name)) != without]
-        mask = self._mask_of(np.concatenate([np.empty(0, np.int64), *others]))
-        return ~mask if without else mask
+        test, (codes, dates) = _with_negation(rule), self.dates
+        passing = np.array([test(getattr(one, rule.field.name)) for one in dates], np.bool_)
+        result: Mask = passing[codes]
+        return result
 
     @cached_property
-    def dates(self) -> list[tuple[values.Dates, Ids]]:
-        """The files with any date, by their dates."""
-        return [(values.dates_of(*tags), ids) for tags, ids in self.files.dates().items()]
+    def dates(self) -> tuple[Ids, list[values.Dates]]:
+        """For each file which of the dates are its own."""
+        recorded, original, released = self._column(), self._column(), self._column()
+        self._put(recorded, ["date"])
+        self._put(original, ["origyear", "originalyear", "originaldate"])
+        is_mp4 = self._mask_of(self.files.in_mp4())
+        released.codes[is_mp4] = recorded.codes[is_mp4]  # where there is but one date for both
+        released.values = [*recorded.values]
+        self._put(released, ["releasedate"])
+        columns = (recorded, original, released)
+        every, codes = np.unique(
+            (recorded.codes * len(original.values) + original.codes) * len(released.values) + released.codes,
+            return_inverse=True,
+        )
+        dates = []
+        for code in every.tolist():
+            rest, last = divmod(code, len(released.values))
+            first, middle = divmod(rest, len(original.values))
+            texts = (column.values[at] for column, at in zip(columns, (first, middle, last), strict=True))
+            dates.append(values.dates_of(*texts))
+        return codes, dates
+
+    def _column(self, without: Any = "") -> _Column:
+        return _Column(np.zeros(len(self.universe), np.int64), [without])
+
+    def _put(self, column: _Column, tags: Sequence[str], read: Callable[[str], Any] = str) -> None:
+        """The tags' values over what the column holds; of several values the least, of several tags the last."""
+        for tag in tags:
+            self._put_texts(column, self.files.by_tag(tag), read)
+
+    def _put_texts(self, column: _Column, found: ByText, read: Callable[[str], Any]) -> None:
+        codes = len(column.values) + np.repeat(np.arange(len(found.texts)), found.counts)
+        column.values.extend(map(read, found.texts))
+        if not len(self.universe) or not len(found.ids):
+            return
+        at = np.minimum(np.searchsorted(self.universe, found.ids), len(self.universe) - 1)
+        ours = self.universe[at] == found.ids
+        column.codes[at[ours]] = codes[ours]
 
     def _any_value(self, field: Field, test: Test, operator: str, value: object) -> Mask:
         """The files of which some value passes."""
@@ -255,52 +289,69 @@ class _Evaluation:
 
     def _ranks(self, field: Field, ids: Ids) -> NDArray[np.int64]:
         """Numbers that sort the files as the field does."""
-        found = self._sort_values(field, ids)
-        ranks = {value: rank for rank, value in enumerate(sorted(set(found)))}
-        return np.array([ranks[value] for value in found], np.int64)
-
-    def _sort_values(self, field: Field, ids: Ids) -> list[Any]:
         if field.kind == "random" or field.source == "column":
             by_file = self.files.values(field.name, ids)
-            return [by_file[i] for i in ids.tolist()]
+            return _ranked([by_file[i] for i in ids.tolist()])
+        at = np.searchsorted(self.universe, ids)
         if field.source == "score":
             known, numbers = self.sounds.values(field.name.partition(":")[2])
-            scores = dict(zip(known.tolist(), numbers.tolist(), strict=True))
-            return [scores.get(i, 0.0) for i in ids.tolist()]
-        if field.source in ("artist", "albumartist"):
-            return self._first_names(field, ids)
+            scores = np.zeros(len(self.universe))
+            is_ours = np.isin(known, self.universe)
+            scores[np.searchsorted(self.universe, known[is_ours])] = numbers[is_ours]
+            return np.unique(scores[at], return_inverse=True)[1]
+        column = self._sort_column(field)
+        ranks: NDArray[np.int64] = _ranked(column.values)[column.codes[at]]
+        return ranks
+
+    def _sort_column(self, field: Field) -> _Column:
         if field.source == "dates":
-            dated = {i: getattr(dates, field.name) for dates, those in self.dates for i in those.tolist()}
-            return [dated.get(i, getattr(values.NO_DATES, field.name)) for i in ids.tolist()]
-        if field.name == "genre":
-            first_genres = self.files.values("genre", ids)
-            return [next(iter(values.splitter(field.split)(first_genres[i] or "")), "") for i in ids.tolist()]
-        tags = self.files.first_tags(field.tags, ids)
+            codes, dates = self.dates
+            return _Column(codes, [getattr(one, field.name) for one in dates])
+        if field.source in ("artist", "albumartist"):
+            return self._first_names(field)
         if field.source in _READERS:
-            read, without = _READERS[field.source], _WITHOUT[field.source]
-            found = [read(tags[i]) if i in tags else without for i in ids.tolist()]
-            return [-1 if value is None else value for value in found]
-        split = values.splitter(field.split)
-        return [next(iter(split(tags.get(i, ""))), "") for i in ids.tolist()]
+            without = _WITHOUT[field.source]
+            column = self._column(-1 if without is None else without)
+            read = _READERS[field.source]
+            self._put(column, field.tags, lambda text: -1 if read(text) is None else read(text))
+            return column
+        column = self._column()
+        first = _first_part(field.split, "")
+        if field.name == "genre":  # of which the column has the first
+            self._put_texts(column, self.files.by_column("genre"), first)
+        else:
+            self._put(column, field.tags, first)
+        return column
 
-    def _first_names(self, field: Field, ids: Ids) -> list[str]:
-        split = cache(values.splitter(values.ARTIST_SEPARATORS))
-        columns = ["album_artist", "artist"] if field.source == "albumartist" else ["artist"]
-        tags = [self.files.first_tags([f"{column.replace('_', '')}s"], ids) for column in columns]
-        texts = [self.files.values(column, ids) for column in columns]
-        compilations = self._tag_mask(("compilation",), values.flag_of) if field.source == "albumartist" else None
-        various = set() if compilations is None else set(self.universe[compilations].tolist())
+    def _first_names(self, field: Field) -> _Column:
+        column = self._column(NO_ARTIST)
+        first = _first_part(values.ARTIST_SEPARATORS, NO_ARTIST)
+        self._put_texts(column, self.files.by_column("artist"), first)
+        self._put(column, ["artists"])
+        if field.source == "albumartist":
+            column.values.append(VARIOUS)
+            column.codes[self._tag_mask(("compilation",), values.flag_of)] = len(column.values) - 1
+            self._put_texts(column, self.files.by_column("album_artist"), first)
+            self._put(column, ["albumartists"])
+        return column
 
-        def first(file_id: int) -> str:
-            for tag, text in zip(tags, texts, strict=True):
-                names = [tag[file_id]] if file_id in tag else split(text[file_id] or "")
-                if names:
-                    return names[0]
-                if file_id in various:
-                    return VARIOUS
-            return NO_ARTIST
 
-        return [first(i) for i in ids.tolist()]
+@dataclass
+class _Column:
+    """A value for each file of the universe: `values[codes[n]]`."""
+
+    codes: Ids
+    values: list[Any]
+
+
+def _ranked(found: Sequence[Any]) -> NDArray[np.int64]:
+    ranks = {value: rank for rank, value in enumerate(sorted(set(found)))}
+    return np.array([ranks[value] for value in found], np.int64)
+
+
+def _first_part(separators: Sequence[str], without: str) -> Callable[[str], str]:
+    split = values.splitter(separators)
+    return lambda text: next(iter(split(text)), without)
 
 
 def _refined(rank: NDArray[np.int64], by: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -235,6 +235,11 @@ class Database:
         return DatabaseProblem(f"{self.name}: the database cannot be used: {lines[0]}")
 
 
+def patches_beside(file: Path) -> Path:
+    """Where the patch embeddings of an SQLite database lie."""
+    return file.with_name(f"{file.stem}-patches{file.suffix}")
+
+
 @lru_cache(maxsize=512)
 def _statement(sql: str, lists: tuple[str, ...]) -> TextClause:
     return sql_text(sql).bindparams(*(bindparam(name, expanding=True) for name in lists))
@@ -264,8 +269,7 @@ def _sqlite(url: URL) -> Engine:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise DatabaseProblem(f"SQLite {sqlite3.sqlite_version} is too old; Nomarr needs 3.35 or newer")
     engine = create_engine(url, pool_size=4, max_overflow=40, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
-    file = Path(str(url.database))
-    patches = file.with_name(f"{file.stem}-patches{file.suffix}")
+    patches = patches_beside(Path(str(url.database)))
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:

@@ -60,6 +60,7 @@ _NUMBERS = {
     "size": "f.size",
     "duration": "COALESCE(f.duration_s, 0)",
 }
+_GROUPED = ("artist", "album_artist", "genre")
 _SIGNS = {"is": "=", "isNot": "<>", "gt": ">", "lt": "<"}
 _PATTERNS = {"contains": "%{}%", "notContains": "%{}%", "startsWith": "{}%", "endsWith": "%{}"}
 
@@ -71,6 +72,19 @@ class ListedTrack:
     path: str
     title: str
     artist: str
+
+
+@dataclass(frozen=True)
+class ByText:
+    """Files by a text of theirs: the first `counts[0]` of `ids` have the first text, and so on."""
+
+    texts: list[str]
+    counts: NDArray[np.int64]
+    ids: Ids
+
+    @property
+    def size(self) -> int:
+        return sum(map(getsizeof, self.texts), self.ids.nbytes + self.counts.nbytes)
 
 
 class Found:
@@ -123,10 +137,21 @@ class FileQuery:
         """A condition on a column that always has a value."""
         if column in _NUMBERS:
             return self._compared(_NUMBERS[column], operator, value)
+        if column in _TAG_OF:
+            return self._first_value(_TAG_OF[column], operator, value)
         text = _TEXTS[column]
         if operator in ("isMissing", "isPresent"):
             return f"{text} {'=' if operator == 'isMissing' else '<>'} ''"
         return self._text(text, operator, value)
+
+    def _first_value(self, tag: str, operator: str, value: object) -> str:
+        """A condition on a tag's first value, or "" without one; quicker than to look it up for each file."""
+        tagged = f"SELECT t.file_id FROM file_tags AS t WHERE t.name = '{tag}'"
+        if operator in ("isMissing", "isPresent"):
+            return f"f.id {'NOT ' * (operator == 'isMissing')}IN ({tagged})"
+        matching = f"{tagged} GROUP BY t.file_id HAVING {self._text('MIN(t.value)', operator, value)}"
+        without = self._text("CAST('' AS TEXT)", operator, value)
+        return f"(f.id IN ({matching}) OR ({without} AND f.id NOT IN ({tagged})))"
 
     def all_of(self, conditions: Sequence[str]) -> str:
         return f"({' AND '.join(conditions)})"
@@ -203,32 +228,30 @@ class FileQuery:
 
         return self._recall((sql, *tags), values, lambda found: sum(map(getsizeof, found), getsizeof(found)))
 
-    def dates(self) -> dict[tuple[str, str, str], Ids]:
-        """(recorded, original, released), as the tags say it or "" -> the files with just these; over all libraries."""
-        listed = _all_in_one(self._tx)
-        sql = f"""
-            SELECT recorded, original, released, {listed}
-              FROM (SELECT t.file_id                                                            AS id,
-                           COALESCE(MIN(CASE t.name WHEN 'date' THEN t.value END), '')          AS recorded,
-                           COALESCE(MIN(CASE t.name WHEN 'originaldate' THEN t.value END),
-                                    MIN(CASE t.name WHEN 'originalyear' THEN t.value END),
-                                    MIN(CASE t.name WHEN 'origyear'     THEN t.value END), '')  AS original,
-                           COALESCE(MIN(CASE t.name WHEN 'releasedate' THEN t.value END),
-                                    CASE WHEN f.container = 'm4a'
-                                         THEN MIN(CASE t.name WHEN 'date' THEN t.value END) END,
-                                    '')                                                         AS released
-                      FROM file_tags AS t
-                      JOIN library_files AS f ON f.id = t.file_id
-                     WHERE t.name IN ('date', 'originaldate', 'originalyear', 'origyear', 'releasedate')
-                     GROUP BY t.file_id, f.container
-                   ) AS found
-             GROUP BY recorded, original, released
-        """
+    def by_tag(self, tag: str) -> ByText:
+        """The files that have a tag, by its values, the last value first; over all libraries."""
+        return self._by_text("SELECT t.value AS text, t.file_id AS id FROM file_tags AS t WHERE t.name = :tag", tag=tag)
 
-        def dates() -> dict[tuple[str, str, str], Ids]:
-            return {(row[0], row[1], row[2]): _numbers_in(row[3]) for row in self._tx.tuples(sql)}
+    def by_column(self, column: str) -> ByText:
+        """The files with an artist, album_artist or genre, by these, the last first; over all libraries."""
+        assert column in _GROUPED  # noqa: S101 (it becomes part of a statement)
+        return self._by_text(
+            f"SELECT f.{column} AS text, f.id AS id FROM library_files AS f WHERE f.{column} IS NOT NULL"
+        )
 
-        return self._recall((sql,), dates, lambda found: sum(200 + ids.nbytes for ids in found.values()))
+    def in_mp4(self) -> Ids:
+        return self._ids("SELECT f.id AS id FROM library_files AS f WHERE f.container = 'm4a'", {})
+
+    def _by_text(self, sql: str, **params: str) -> ByText:
+        listed, text = _all_in_one(self._tx), self._bytewise("text")
+
+        def groups() -> ByText:
+            rows = f"SELECT text, {listed} FROM ({sql}) AS found GROUP BY text ORDER BY {text} DESC"
+            texts, ids = self._tx.columns(rows, **params)
+            counts = np.array([one.count(",") + 1 for one in ids], np.int64)
+            return ByText(texts, counts, _numbers_in(",".join(ids)))
+
+        return self._recall((sql, *params.values()), groups, lambda found: found.size)
 
     def artists(self, column: str) -> list[str]:
         """The distinct texts in artist or album_artist, over all libraries."""
@@ -262,19 +285,8 @@ class FileQuery:
 
     def values(self, column: str, ids: Ids) -> dict[int, Any]:
         """File -> value of a column, or None, for files of the query."""
-        expression = f"f.{column}" if column in ("artist", "album_artist", "genre") else self._key(column)
-        sql = f"SELECT f.id, {expression} FROM library_files AS f WHERE {self._among()}"
+        sql = f"SELECT f.id, {self._key(column)} FROM library_files AS f WHERE {self._among()}"
         return dict(zip(*self._tx.columns(sql, ids=self._packed(ids)), strict=True))
-
-    def first_tags(self, tags: Sequence[str], ids: Ids) -> dict[int, str]:
-        """File -> the first value of its tags; files without them are not in it."""
-        sql = f"""
-            SELECT f.file_id, MIN(f.value)
-              FROM file_tags AS f
-             WHERE f.name IN :names AND {self._among("f.file_id")}
-             GROUP BY f.file_id
-        """
-        return dict(zip(*self._tx.columns(sql, names=list(tags), ids=self._packed(ids)), strict=True))
 
     def tracks(self, ids: Sequence[int]) -> list[ListedTrack]:
         """The tracks, in the order of their ids."""

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from starlette.datastructures import State
 
 from nomarr import __version__
+from nomarr.config import effective
 from nomarr.errors import NomarrError
 from nomarr.navidrome.rescan import Teller
 from nomarr.secretkey import SecretKey
@@ -38,6 +39,7 @@ from nomarr.web import (
     levels,
     libraries,
     lidarr,
+    lidarr_events,
     logs,
     memory,
     metrics,
@@ -45,6 +47,7 @@ from nomarr.web import (
     navidrome,
     navidrome_link,
     navidrome_push,
+    navidrome_rules,
     pages,
     password,
     preview,
@@ -85,12 +88,14 @@ ROUTERS = (
     navidrome.router,
     navidrome_link.router,
     navidrome_push.router,
+    navidrome_rules.router,
     events.router,
     worker.router,
     writes.router,
     preview.router,
     lidarr.mappings_router,
     lidarr.router,
+    lidarr_events.router,
     info.router,
     v1.router,
     system.router,
@@ -152,7 +157,8 @@ def create_app(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = THREADS
     state = app.state
-    teller = Teller(state.db, state.settings, state.navidrome.clients, clock=state.clock)
+    current = partial(effective, settings=state.settings)
+    teller = Teller(state.db, current, state.navidrome.clients, clock=state.clock)
     teller.start()
     state.applying.start()
     threading.Thread(target=_warm, args=(state,), name="warming", daemon=True).start()

@@ -57,7 +57,7 @@ class Sound(FileResponse):
         assert self.stat_result is not None  # noqa: S101 (looked at by who made this)
         size = self.stat_result.st_size
         if _is_beyond(wanted, size):
-            refusal = problem(416, f"The file has {size} bytes; there is no {printable(wanted)}")
+            refusal = problem(416, f"Range: the file has {size} bytes, and it lies behind them")
             refusal.headers["Content-Range"] = f"bytes */{size}"
             await refusal(scope, receive, send)
             return

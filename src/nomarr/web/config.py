@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -12,7 +13,7 @@ from nomarr.config import KEYS, Key, KeyType
 from nomarr.settings import Settings
 from nomarr.web.answers import example, problems
 from nomarr.web.auth import require_login
-from nomarr.web.context import UseDatabase, UseSettings, UseStartSettings
+from nomarr.web.context import UseDatabase, UseStartSettings
 
 router = APIRouter(prefix="/api/web/config", tags=["config"], dependencies=[Depends(require_login)])
 
@@ -24,6 +25,9 @@ EXAMPLE = {
     "calibrate_heads": False,
     "tagger_worker_count": None,
     "library_ignore_patterns": ["Podcasts/"],
+    "scan_interval_h": 24,
+    "work_hours": ["22:00-07:00"],
+    "cpu_share": 100,
     "session_timeout_s": 86400,
     "mtime_policy": "now",
     "hardlink_policy": "break",
@@ -34,8 +38,14 @@ EXAMPLE = {
     "details": {
         "namespace": {
             "type": "text",
+            "group": "Files",
+            "title": "First part of our fields' names",
             "allowed": "1 to 16 of a-z, 0-9 and _, a letter first",
+            "choices": {},
             "about": "What Nomarr's tags begin with. Tags under an earlier name stay in the files.",
+            "unit": "",
+            "default": "nom",
+            "changed": False,
             "locked": True,
             "locked_by": "NOMARR_NAMESPACE",
             "restart_required": False,
@@ -53,11 +63,22 @@ class ConfigChange(BaseModel):
 
 @dataclass(frozen=True)
 class KeyDetails:
-    """What a key may be set to. `locked_by` is the environment variable that decides, or `read-only`."""
+    """What a key may be set to, in words for people.
+
+    `choices` are those of a choice with what each means; `default` is what holds where nothing was set here, by
+    nomarr.yaml or by Nomarr itself; `changed`: something was. `locked_by` is the environment variable that decides,
+    or `read-only`.
+    """
 
     type: KeyType
+    group: str
+    title: str
     allowed: str | tuple[str, ...]
+    choices: dict[str, str]
     about: str
+    unit: str
+    default: str | bool | int | tuple[str, ...] | None
+    changed: bool
     locked: bool
     locked_by: str | None
     restart_required: bool
@@ -77,6 +98,9 @@ class Config:
     calibrate_heads: bool
     tagger_worker_count: int | None
     library_ignore_patterns: tuple[str, ...]
+    scan_interval_h: int
+    work_hours: tuple[str, ...]
+    cpu_share: int
     session_timeout_s: int
     mtime_policy: str
     hardlink_policy: str
@@ -97,11 +121,14 @@ class ConfigChanged:
 
 
 @router.get("", summary="Settings that can be changed", responses=example(EXAMPLE) | problems(401, 403, 503))
-def get_config(settings: UseSettings) -> Config:
-    values = {key.name: getattr(settings, key.setting) for key in KEYS.values()}
-    values["models_dir"] = str(settings.models)
-    values["navidrome_password"] = settings.navidrome_password is not None
-    return Config(**values, details={key.name: _details(settings, key) for key in KEYS.values()})
+def get_config(db: UseDatabase, start: UseStartSettings) -> Config:
+    with db.read() as tx:
+        settings, changed = config.effective(tx, start), config.changed(tx)
+    keys = KEYS.values()
+    return Config(
+        **{key.name: _shown(settings, key) for key in keys},
+        details={key.name: _details(start, key, is_changed=key.name in changed) for key in keys},
+    )
 
 
 @router.post(
@@ -117,9 +144,28 @@ def change_config(body: ConfigChange, db: UseDatabase, settings: UseStartSetting
     return ConfigChanged(True, "Configuration updated successfully", key.needs_restart)
 
 
-def _details(settings: Settings, key: Key) -> KeyDetails:
-    lock = config.locked_by(settings, key)
-    return KeyDetails(key.type, key.allowed, key.about, lock is not None, lock, key.needs_restart)
+def _details(start: Settings, key: Key, *, is_changed: bool) -> KeyDetails:
+    lock = config.locked_by(start, key)
+    return KeyDetails(
+        type=key.type,
+        group=key.group,
+        title=key.title,
+        allowed=key.allowed,
+        choices=key.choices,
+        about=key.about,
+        unit=key.unit,
+        default=_shown(start, key),
+        changed=is_changed,
+        locked=lock is not None,
+        locked_by=lock,
+        restart_required=key.needs_restart,
+    )
+
+
+def _shown(settings: Settings, key: Key) -> Any:
+    """A value as it may be shown: of a secret only whether there is one."""
+    value = str(settings.models) if key.name == "models_dir" else getattr(settings, key.setting)
+    return value is not None if key.type == "secret" else value
 
 
 def _text(value: str | bool | int | list[str] | None) -> str | None:

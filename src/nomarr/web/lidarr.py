@@ -37,6 +37,7 @@ from nomarr.watching.announced import seen_of
 from nomarr.web.answers import example, problems, queued_message
 from nomarr.web.auth import needs, require_key, require_login
 from nomarr.web.context import UseClock, UseDatabase, UseSettings
+from nomarr.web.lidarr_events import remember
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/api/v1", tags=["lidarr"], dependencies=[Depends(require_key)])
@@ -180,18 +181,27 @@ def hook(
     finds = [_find(path, "lidarr", mappings, enabled) for path in event.paths]
     finds += [_find(path, "lidarr", mappings, enabled, is_left=True) for path in event.left]
     if not finds:
-        return HookAnswer(name, 0, "Nomarr is ready" if event.is_test else f"Nothing to do for {name}", [])
+        message = "Nomarr is ready" if event.is_test else f"Nothing to do for {name}"
+        with db.write() as tx:
+            remember(tx, name, message, now=clock(tx))
+        return HookAnswer(name, 0, message, [])
+    enqueued = sum(find.answer.status in ("queued", "awaited") for find in finds)
+    strays = [(_clean(find.answer.path), find.answer.status) for find in finds if find.answer.status not in OURS]
     with db.write() as tx:
+        remember(tx, name, queued_message(enqueued), len(finds), strays, now=clock(tx))
         places = [find.place for find in finds if find.place is not None]
         announcements.announce(tx, places, now=clock(tx), quiet_ms=round(settings.arrival_quiet_s * 1000))
+    for path, status in strays:
+        log.warning("Lidarr %s: %s is %s", printable(name), printable(path), status)
     answers = _with_suggestions([find.answer for find in finds], enabled)
-    for answer in answers:
-        if answer.status not in OURS:
-            log.warning("Lidarr %s: %s is %s", printable(name), printable(answer.path), answer.status)
-    enqueued = sum(answer.status in ("queued", "awaited") for answer in answers)
     return HookAnswer(name, enqueued, queued_message(enqueued), [_sendable(answer) for answer in answers])
 
 
+@mappings_router.post(
+    "/test",
+    summary="Where a path leads",
+    responses=example(PATH_EXAMPLE | {"status": "found"}) | problems(400, 401, 403, 413, 503),
+)
 @router.post(
     "/path-mappings/test",
     summary="Where a path leads",

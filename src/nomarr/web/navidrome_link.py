@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field, SecretStr, StringConstraints
 
-from nomarr.errors import InvalidInput, NavidromeProblem
+from nomarr.errors import Conflict, InvalidInput, NavidromeProblem
 from nomarr.navidrome import doctor, rescan, tag_config
 from nomarr.navidrome.client import ADVISED, Client, Clients, Server
 from nomarr.navidrome.connection import account_of
@@ -175,14 +175,17 @@ def _scan(db: Database) -> ScanAnswer:
 @router.post(
     "/doctor",
     summary="Why Navidrome does not show what it should",
-    responses=example({"healthy": True, "steps": [STEP]}) | problems(401, 403, 409, 503),
+    responses=example({"healthy": True, "steps": [STEP]}) | problems(401, 403, 503),
 )
 def examine(request: Request, db: UseDatabase, settings: UseSettings, link: UseLink, clock: UseClock) -> DoctorAnswer:
     """Looks at each step from the address to the playlists, and says what was seen and what to do.
 
     Compares all songs with all files first: some seconds for every ten thousand.
     """
-    client = link.client(settings)
+    try:
+        client = link.client(settings)
+    except Conflict as error:  # not set up, which is what the first step says
+        return DoctorAnswer(False, doctor.without_account(db, str(error)))
     with ground_of(request, db, settings, None) as known:
         tables = tag_config.tables(known.sounds.scores, settings.namespace)
     with db.read() as tx:

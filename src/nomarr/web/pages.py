@@ -61,6 +61,7 @@ PAGES = (
     Page("/tracks/{id}", "track", "Track"),
     Page("/insights", "insights", "Insights", "insights"),
     Page("/calibration", "calibration", "Calibration", "calibration"),
+    Page("/settings", "settings", "Settings", "settings"),
     Page("/welcome", "welcome", "Welcome"),
     Page("/login", "login", "Log in", is_open=True),
 )

@@ -1,19 +1,26 @@
 // <nom-confirm>, once in the frame: the one question before anything is destroyed.
 //   if (await ask({ title: "Forget this library?", text: "18,432 tracks ... The files stay.", action: "Forget it" })) ...
+// With `option`, the text of a box to tick, a yes is { isChosen }.
 import { h } from "../dom.js";
 
 customElements.define("nom-confirm", class extends HTMLElement {
   connectedCallback() {
     this.heading = h("h2", { id: "confirm-title" });
     this.text = h("p", { id: "confirm-text" });
+    this.box = h("input", { type: "checkbox" });
+    this.optionText = h("span");
+    this.option = h("label", { class: "choice" }, this.box, this.optionText);
     this.no = h("button", { type: "submit", value: "" }, "Cancel");
     this.yes = h("button", { type: "submit", value: "yes" });
     this.dialog = h("dialog", { "aria-labelledby": "confirm-title", "aria-describedby": "confirm-text" },
-      h("form", { method: "dialog", class: "stack" }, this.heading, this.text, h("div", { class: "row end" }, this.no, this.yes)));
+      h("form", { method: "dialog", class: "stack" }, this.heading, this.text, this.option, h("div", { class: "row end" }, this.no, this.yes)));
     this.append(this.dialog);
   }
 
-  ask({ title, text, action, isHarmless = false }) {
+  ask({ title, text, action, option = null, isHarmless = false }) {
+    this.optionText.textContent = option ?? "";
+    this.option.hidden = !option;
+    this.box.checked = false;
     this.heading.textContent = title;
     this.text.textContent = text;
     this.yes.textContent = action;
@@ -22,7 +29,10 @@ customElements.define("nom-confirm", class extends HTMLElement {
     this.dialog.showModal();
     this.no.focus();
     return new Promise((resolve) =>
-      this.dialog.addEventListener("close", () => resolve(this.dialog.returnValue === "yes"), { once: true }));
+      this.dialog.addEventListener("close", () => {
+        const isYes = this.dialog.returnValue === "yes";
+        resolve(isYes && option ? { isChosen: this.box.checked } : isYes);
+      }, { once: true }));
   }
 });
 

@@ -7,11 +7,13 @@ const HUES = {
   ambient: "teal", aggressive: "red", energetic: "red", party: "pink", danceable: "pink", sexy: "pink", acoustic: "green",
   beautiful: "green", vocal: "green", electronic: "violet", dark: "violet", instrumental: "violet",
 };
+export const WORDS = Object.keys(HUES).sort();
+export const hueOf = (word) => HUES[word] ?? "teal";
 const MEANS = { strict: "clearly", regular: "rather", loose: "a little" };
 
 /** One chip, a link to the tracks of this mood. `tier` is strict, regular or loose. */
 export function chip(word, tier = "strict") {
-  return h("a", { class: `chip is-${tier}`, "data-hue": HUES[word] ?? "teal", href: href("/library", { tag: `mood:${word}` }), title: `${MEANS[tier]} ${word}` }, word);
+  return h("a", { class: `chip is-${tier}`, "data-hue": hueOf(word), href: href("/library", { tag: `mood:${word}` }), title: `${MEANS[tier]} ${word}` }, word);
 }
 
 customElements.define("nom-moods", class extends HTMLElement {
