@@ -56,7 +56,7 @@ def folder(settings: Settings) -> Path:
 def found(place: Path) -> list[Backup]:
     """The complete backups in a folder, the newest first."""
     backups = []
-    with suppress(FileNotFoundError):
+    with suppress(OSError):  # whoever makes one will be told
         for file in place.iterdir():
             match = NAME.fullmatch(file.name)
             if match is not None and file.is_file():
@@ -226,14 +226,14 @@ def _refuse_used(database: Database, target: Path) -> None:
     try:
         if not snapshots.is_alone(target):
             raise Conflict(
-                f"{printable(target)} is in use: stop the server and its workers first, or force it. Nothing was changed"
+                f"{printable(target)} is in use: stop the server and its workers, or force it. Nothing was changed"
             )
         with database, database.read() as tx:
             elsewhere = copying.users(tx, now=tx.now_ms(), silent_ms=SILENT_MS, except_host=socket.gethostname())
     except DatabaseProblem as error:
         raise Conflict(
-            f"whether something uses the database cannot be seen, for it is damaged ({error}); make sure that no server "
-            "and no worker runs, then force it. Nothing was changed"
+            f"the database is damaged, so that nobody can see whether it is in use ({error}); make sure that no "
+            "server and no worker runs, then force it. Nothing was changed"
         ) from error
     if elsewhere:
         raise Conflict(f"{printable(target)} is in use by {', '.join(elsewhere)}. Nothing was changed")
@@ -304,5 +304,3 @@ def _to_disk(place: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-

@@ -187,6 +187,24 @@ KEYS = {
             "Whether calibrations may be generated: scores are then spread by what the libraries hold.",
         ),
         Key(
+            "backup_interval_h",
+            "integer",
+            "Backups",
+            "Time between backups",
+            "a number from 0 to 8760",
+            "The database is backed up after so many hours; 0: never. SQLite only.",
+            unit="hours",
+        ),
+        Key(
+            "backup_keep",
+            "integer",
+            "Backups",
+            "How many to keep",
+            "a number from 1 to 1000",
+            "Of so many days one backup each is kept.",
+            unit="days",
+        ),
+        Key(
             "session_timeout_s",
             "integer",
             "Access",
@@ -208,7 +226,7 @@ KEYS = {
             "text",
             "Navidrome",
             "User",
-            "a name",
+            "the name of a user there",
             "Who Nomarr is to Navidrome: an administrator there.",
         ),
         Key(

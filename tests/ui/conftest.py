@@ -13,11 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from ground import Ground
+from heard import add_heard, some_scores
+from nomarr.config import PAUSED
+from nomarr.store import libraries, preferences
+from nomarr.store.database import Database
+from nomarr.store.files import Facts
 
 PASSWORD = "correct horse battery staple"
 SIZES = ((1280, 860), (360, 740))
@@ -89,6 +95,31 @@ def site(tmp_path_factory: pytest.TempPathFactory, small_models: Path, tracks: d
         while client.get("/api/web/queue/queue-depth").json()["depth"]:
             assert time.monotonic() < deadline
             time.sleep(0.1)
+        yield site
+
+
+@pytest.fixture(scope="session")
+def heard_site(tmp_path_factory: pytest.TempPathFactory, small_models: Path) -> Iterator[Site]:
+    """A server whose libraries were heard by the default packs, as far as the database knows; its workers are paused."""
+    ground = Ground(tmp_path_factory.mktemp("heard"), small_models)
+    rng = np.random.default_rng(7)
+    with Database(ground.settings().database) as db:
+        db.migrate()
+        with db.write() as tx:
+            preferences.put(tx, PAUSED, True)
+            for name, tracks in (("Music", 60), ("Other", 12), ("Empty", 0)):
+                folder = ground.folder / name.lower()
+                folder.mkdir()
+                library = libraries.create(tx, name=name, root_path=str(folder), now=1)
+                for n in range(tracks):
+                    facts = Facts(
+                        container=("mp3", "flac", None)[n % 3],
+                        duration_s=60.0 + 11 * n if n % 8 else None,
+                        genre=("House", "Jazz", None)[n % 3],
+                        year=1990 + n % 9 if n % 5 else None,
+                    )
+                    add_heard(tx, library.id, some_scores(rng), facts=facts, set_aside=n % 20 == 7)
+    with serving(ground, base="/nomarr", NOMARR_ADMIN_PASSWORD=PASSWORD) as site:
         yield site
 
 

@@ -29,8 +29,8 @@ def own(
 
 
 @pytest.fixture
-def page(own: tuple[Site, list[Path]], enter: Enter) -> Page:
-    return opened(enter(own[0], logged_in=True))
+def page(heard_site: Site, enter: Enter) -> Page:
+    return opened(enter(heard_site, logged_in=True))
 
 
 def opened(visitor: Visitor) -> Page:
@@ -39,9 +39,7 @@ def opened(visitor: Visitor) -> Page:
     return page
 
 
-def test_a_calibration_is_allowed_made_and_applied_before_ones_eyes(
-    own: tuple[Site, list[Path]], enter: Enter
-) -> None:
+def test_a_calibration_is_allowed_made_and_applied_before_ones_eyes(own: tuple[Site, list[Path]], enter: Enter) -> None:
     site, files = own
     before = [read_tags(file) for file in files]
     visitor = enter(site, logged_in=True)
@@ -74,11 +72,11 @@ def test_a_calibration_is_allowed_made_and_applied_before_ones_eyes(
     assert [read_tags(file) for file in files] != before
 
 
-def test_levels_are_previewed_before_they_hold(page: Page, own: tuple[Site, list[Path]]) -> None:
+def test_levels_are_previewed_before_they_hold(page: Page, heard_site: Site) -> None:
     rows = page.locator("nom-level")
     expect(rows).to_have_count(len(WORDS))
     assert sorted(row.locator(".word").inner_text() for row in rows.all()) == sorted(WORDS)
-    with own[0].client() as client:
+    with heard_site.client() as client:
         moods = client.get("/api/web/analytics/mood-distribution").json()["mood_distribution"]
     mood = next(one for one in moods if one["strict"] < one["count"])["mood"]
     count = next(one for one in moods if one["mood"] == mood)["count"]
@@ -89,15 +87,15 @@ def test_levels_are_previewed_before_they_hold(page: Page, own: tuple[Site, list
     assert row.locator("output").all_inner_texts() == ["1.00", "1.00", "1.00"], "one level takes the others along"
     expect(row.locator(".count")).to_contain_text(f"{count} → ", timeout=LATE)
     expect(page.locator("#effect")).to_contain_text("would change")
-    with own[0].client() as client:
+    with heard_site.client() as client:
         assert client.get("/api/web/moods/levels").json()["levels"] == {}
     page.get_by_role("button", name="Discard changes").click()
     expect(row.locator(".count")).to_have_text(f"{count} {'track' if count == 1 else 'tracks'}", timeout=LATE)
     expect(page.get_by_role("button", name="Save levels")).to_be_disabled()
 
 
-def test_saved_levels_hold_and_files_lag_behind(own: tuple[Site, list[Path]], enter: Enter) -> None:
-    visitor = enter(own[0], logged_in=True)
+def test_saved_levels_hold_and_files_lag_behind(heard_site: Site, enter: Enter) -> None:
+    visitor = enter(heard_site, logged_in=True)
     page = opened(visitor)
     row = page.locator("nom-level").filter(has=page.locator(".word", has_text="party"))
     row.locator("summary").click()
@@ -106,17 +104,17 @@ def test_saved_levels_hold_and_files_lag_behind(own: tuple[Site, list[Path]], en
     visitor.check()
     page.get_by_role("button", name="Save levels").click()
     expect(page.get_by_role("button", name="Bring files up to date")).to_be_enabled(timeout=LATE)
-    with own[0].client() as client:
+    with heard_site.client() as client:
         assert client.get("/api/web/moods/levels").json()["levels"]["party"]["strict"] == pytest.approx(0.81)
     row.get_by_role("button", name="Back to the default").click()
     page.get_by_role("button", name="Save levels").click()
     expect(page.get_by_role("button", name="Bring files up to date")).to_be_disabled(timeout=LATE)
 
 
-def test_each_score_shows_how_it_is_spread(page: Page, own: tuple[Site, list[Path]]) -> None:
-    with own[0].client() as client:
+def test_each_score_shows_how_it_is_spread(page: Page, heard_site: Site) -> None:
+    with heard_site.client() as client:
         heads = client.get("/api/web/calibration/histogram").json()["heads"]
-    page.get_by_label("Score").select_option(heads[1]["name"])
+    page.get_by_label("Score", exact=True).select_option(heads[1]["name"])
     group = page.get_by_role("group", name=f"Raw scores of {heads[1]['name']}")
     expect(group.get_by_role("img")).to_have_count(50)
     assert page.url.endswith(f"?head={heads[1]['name']}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,21 +17,14 @@ LATE = 30_000  # where the machine has much else to do
 
 
 @pytest.fixture
-def insights(visitor: Visitor) -> Page:
-    page = visitor.open("/insights")
+def insights(heard_site: Site, enter: Enter) -> Page:
+    return opened(enter(heard_site, logged_in=True))
+
+
+def opened(visitor: Visitor, path: str = "/insights") -> Page:
+    page = visitor.open(path)
     expect(page.locator("#insights")).to_be_visible(timeout=LATE)
     return page
-
-
-@pytest.fixture
-def other_library(site: Site) -> Iterator[str]:
-    """A second library, without music."""
-    folder = site.music.parent / "other"
-    folder.mkdir()
-    with site.client() as client:
-        library = client.post("/api/web/libraries", json={"name": "Other", "root_path": str(folder)}).json()
-        yield str(library["id"])
-        client.delete(f"/api/web/libraries/{library['id']}").raise_for_status()
 
 
 def follow(page: Page, site: Site, link: Locator, count: int) -> None:
@@ -47,37 +39,36 @@ def follow(page: Page, site: Site, link: Locator, count: int) -> None:
     expect(page.locator("#insights")).to_be_visible(timeout=LATE)
 
 
-def test_what_is_known_of_the_music_is_shown(insights: Page, visitor: Visitor) -> None:
-    expect(insights.locator("#files")).to_have_text("10")
-    expect(insights.locator("#analysed")).to_have_text("9")
-    expect(insights.get_by_role("table").first).to_contain_text("Music")
+def test_what_is_known_of_the_music_is_shown(heard_site: Site, enter: Enter) -> None:
+    visitor = enter(heard_site, logged_in=True)
+    page = opened(visitor)
+    expect(page.locator("#files")).to_have_text("72")
+    expect(page.locator("#analysed")).to_have_text("72")
+    expect(page.get_by_role("region", name="How far each library is").get_by_role("row")).to_have_count(4)
     visitor.check()
 
 
-def test_numbers_lead_to_as_many_tracks_as_they_say(insights: Page, site: Site) -> None:
-    follow(insights, site, insights.locator("#files a"), 10)
-    follow(insights, site, insights.locator("#coverage a").last, 1)
-    number = insights.locator("nom-tiers td a").first
-    follow(insights, site, number, int(number.inner_text()))
-    tag = insights.locator("#tags a").last
-    follow(insights, site, tag, int(tag.inner_text()))
-    follow(insights, site, insights.locator("#formats").get_by_role("link", name="flac"), 1)
+def test_numbers_lead_to_as_many_tracks_as_they_say(insights: Page, heard_site: Site) -> None:
+    follow(insights, heard_site, insights.locator("#files a"), 72)
+    for place in ("#coverage tr:nth-child(1) td:nth-child(5) a", "nom-tiers td a >> nth=3", "#tags a >> nth=-1"):
+        link = insights.locator(place)
+        follow(insights, heard_site, link, int(link.inner_text()))
+    follow(insights, heard_site, insights.locator("#formats").get_by_role("link", name="flac"), 24)
     silent = insights.locator("#years p a")
-    follow(insights, site, silent, int(silent.inner_text().split()[0]))
+    follow(insights, heard_site, silent, int(silent.inner_text().split()[0]))
 
 
-def test_bars_and_cells_lead_to_as_many_tracks_as_they_say(insights: Page, site: Site) -> None:
+def test_bars_and_cells_lead_to_as_many_tracks_as_they_say(insights: Page, heard_site: Site) -> None:
     bar = insights.locator("#durations .plot a").first
     label = bar.get_attribute("aria-label") or ""
-    follow(insights, site, bar, int(label.rpartition(" ")[2]))
+    follow(insights, heard_site, bar, int(label.rpartition(" ")[2]))
     cell = insights.locator("#together a.cell").nth(1)
-    text = cell.inner_text()
-    follow(insights, site, cell, int(text))
+    follow(insights, heard_site, cell, int(cell.inner_text()))
     between = insights.locator("#correlations a.cell").first
     pair = (between.get_attribute("title") or "").partition(":")[0].split(", ")
-    with site.client() as client:
+    with heard_site.client() as client:
         both = client.get("/api/web/analytics/mood-cooccurrence").json()["counts"][pair[0]][pair[1]]
-    follow(insights, site, between, both)
+    follow(insights, heard_site, between, both)
 
 
 def test_arrows_walk_over_the_cells_of_a_square(insights: Page) -> None:
@@ -103,28 +94,30 @@ def test_every_part_can_be_taken_along_as_csv(insights: Page) -> None:
         assert rows or "agreement" in download.value.suggested_filename
 
 
-def test_another_library_has_its_own_numbers(visitor: Visitor, other_library: str) -> None:
-    page = visitor.open("/insights")
-    expect(page.locator("#files")).to_have_text("10", timeout=LATE)
-    page.get_by_label("Library").select_option("Other")
-    expect(page.locator("#nothing")).to_contain_text("No music here yet", timeout=LATE)
-    assert page.url.endswith(f"/insights?library_id={other_library}")
-    visitor.check()
-    page.go_back()
-    expect(page.locator("#files")).to_have_text("10", timeout=LATE)
-    page.get_by_label("Library").select_option("Music")
+def test_another_library_has_its_own_numbers(heard_site: Site, enter: Enter) -> None:
+    visitor = enter(heard_site, logged_in=True)
+    page = opened(visitor)
+    chooser = page.get_by_label("Library", exact=True)
+    chooser.select_option("Other")
+    expect(page.locator("#files")).to_have_text("12", timeout=LATE)
     expect(page.locator("#insights")).to_be_visible(timeout=LATE)
-    assert "library_id=" in (page.locator("a[data-csv]").first.get_attribute("href") or "")
+    follow(page, heard_site, page.locator("#files a"), 12)
+    assert "library_id=2" in (page.locator("a[data-csv]").first.get_attribute("href") or "")
+    chooser.select_option("Empty")
+    expect(page.locator("#nothing")).to_contain_text("No music here yet", timeout=LATE)
+    assert page.url.endswith("/insights?library_id=3")
+    page.go_back()
+    expect(page.locator("#files")).to_have_text("12", timeout=LATE)
 
 
-def test_agreement_shows_once_a_mood_was_corrected(visitor: Visitor, site: Site) -> None:
-    with site.client() as client:
-        file_id = client.get("/api/web/files", params={"tag": "nom:*", "limit": 1}).json()["files"][0]["id"]
+def test_agreement_shows_once_a_mood_was_corrected(heard_site: Site, enter: Enter) -> None:
+    visitor = enter(heard_site, logged_in=True)
+    with heard_site.client() as client:
+        file_id = client.get("/api/web/files", params={"limit": 1}).json()["files"][0]["id"]
         client.put(f"/api/web/files/{file_id}/moods/party", json={"tier": "strict"}).raise_for_status()
         try:
-            page = visitor.open("/insights")
+            page = opened(visitor)
             expect(page.get_by_role("region", name="Agreement by mood")).to_contain_text("party", timeout=LATE)
-            visitor.check()
         finally:
             client.delete(f"/api/web/files/{file_id}/moods/party").raise_for_status()
 
@@ -135,4 +128,4 @@ def test_before_anything_was_heard_the_next_step_is_shown(ground: Ground, enter:
         for path in ("/insights", "/calibration"):
             page = visitor.open(path)
             expect(page.get_by_role("link", name="Set it up")).to_be_visible(timeout=LATE)
-            visitor.check()
+        visitor.check()

@@ -140,7 +140,7 @@ def test_a_library_is_added_changed_and_removed_with_its_tags(visitor: Visitor, 
     card = page.locator("nom-library", has_text="The second")
     expect(card).to_contain_text("Looked through every minute; mood words go into the files.")
 
-    page.get_by_label("Library", exact=True).select_option("The second")
+    page.locator("select[name=library_id]").select_option("The second")
     expect(rows(page)).to_have_count(50)
     page.get_by_role("link", name="Next").click()
     expect(rows(page)).to_have_count(2)
@@ -163,4 +163,4 @@ def test_scanning_now_says_what_it_found(visitor: Visitor) -> None:
     page = visitor.open("/library")
     page.get_by_role("button", name="Scan now: Music").click()
     expect(page.get_by_text("Music: nothing new to hear")).to_be_visible(timeout=SLOW)
-    expect(page.locator("nom-library")).to_contain_text("Scanned")
+    expect(page.locator("nom-library", has_text="Music")).to_contain_text("Scanned")

@@ -77,7 +77,9 @@ def test_the_reasons_of_a_mood_and_the_scores_can_be_read(visitor: Visitor, site
     page.get_by_text("Moods that it has not").click()
     page.locator("#why-danceable summary").click()
     expect(page.locator("#why-danceable")).to_contain_text("said")
-    expect(page.get_by_role("table", name="Sound").get_by_role("row", name="danceability")).to_contain_text("higher than")
+    expect(page.get_by_role("table", name="Sound").get_by_role("row", name="danceability")).to_contain_text(
+        "higher than"
+    )
     visitor.check()
 
 

@@ -37,8 +37,12 @@ def test_a_part_is_sent_where_a_part_is_wanted(
     url, path = song
     first, last = wanted
     content = path.read_bytes()
-    begin, end = (len(content) - 50, len(content)) if first is None else (first, len(content) if last is None else last + 1)
-    answer = client.get(url, headers={"Range": f"bytes={'' if first is None else first}-{'' if last is None else last}"})
+    begin, end = (
+        (len(content) - 50, len(content)) if first is None else (first, len(content) if last is None else last + 1)
+    )
+    answer = client.get(
+        url, headers={"Range": f"bytes={'' if first is None else first}-{'' if last is None else last}"}
+    )
     assert answer.status_code == 206
     assert answer.headers["content-range"] == f"bytes {begin}-{end - 1}/{len(content)}"
     assert answer.content == content[begin:end]
@@ -74,9 +78,7 @@ def test_a_file_that_is_gone_is_not_found(client: httpx.Client, song: tuple[str,
     assert detail(client.get(song[0]), 400).endswith("cannot be read")
 
 
-def test_nobody_listens_without_a_login(
-    stranger: httpx.Client, client: httpx.Client, song: tuple[str, Path]
-) -> None:
+def test_nobody_listens_without_a_login(stranger: httpx.Client, client: httpx.Client, song: tuple[str, Path]) -> None:
     detail(stranger.get(song[0]), 401)
     key = client.post("/api/web/keys", json={"name": "player", "scope": "read"}).json()["key"]
     assert stranger.get(song[0], headers={"X-Api-Key": key}).status_code == 200

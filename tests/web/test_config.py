@@ -35,8 +35,16 @@ def test_what_can_be_changed_is_shown(home: Home, client: httpx.Client) -> None:
         "mtime_policy": "now",
         "hardlink_policy": "break",
         "standard_fields": [],
+        "work_hours": [],
+        "cpu_share": 100,
+        "backup_interval_h": 24,
+        "backup_keep": 7,
+        "navidrome_url": None,
+        "navidrome_user": None,
+        "navidrome_password": False,
     }
     assert set(details) == set(found)
+    assert all(one["title"] and one["about"] and one["group"] for one in details.values())
     assert details["file_write_mode"]["allowed"] == ["native", "moods", "none"]
     assert details["models_dir"]["locked_by"] == "read-only"
     assert details["tagger_worker_count"]["restart_required"] is True
@@ -64,6 +72,20 @@ def test_values_may_come_as_text_or_as_what_they_are(client: httpx.Client, key: 
     assert client.get(URL).json()[key] == shown
     assert put(client, key, None).status_code == 200
     assert client.get(URL).json()[key] != shown
+
+
+def test_what_would_hold_without_a_change_is_told_and_no_secret_of_it(home: Home) -> None:
+    home.settings = home.settings.model_copy(update={"scan_interval_h": 6, "navidrome_password": SecretStr("of the file")})
+    home.start()
+    client = home.connect(token=home.token)
+    put(client, "scan_interval_h", "12")
+    found = client.get(URL).json()
+    hours, password = found["details"]["scan_interval_h"], found["details"]["navidrome_password"]
+    assert (found["scan_interval_h"], hours["default"], hours["changed"]) == (12, 6, True)
+    assert (found["navidrome_password"], password["default"], password["changed"]) == (True, True, False)
+    assert found["details"]["file_write_mode"]["choices"]["moods"] == "mood words only"
+    put(client, "scan_interval_h", None)
+    assert client.get(URL).json()["details"]["scan_interval_h"]["changed"] is False
 
 
 def test_a_change_that_waits_for_a_restart_says_so(client: httpx.Client) -> None:

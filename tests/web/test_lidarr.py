@@ -35,6 +35,7 @@ from .test_libraries import detail
 URL = "/api/v1/hooks/lidarr"
 TEST_URL = "/api/v1/path-mappings/test"
 MAPPINGS = "/api/web/path-mappings"
+LAST = "/api/web/lidarr/events"
 ONE = "Nina/Blue/01 One.flac"
 SCRIPT = Path(__file__).parents[2] / "scripts" / "nomarr-lidarr.sh"
 AWKWARD = [
@@ -587,3 +588,33 @@ def test_the_test_button_fails_where_address_or_key_is_wrong(script: Any) -> Non
 def test_the_script_is_silent_about_other_events(script: Any) -> None:
     done = script({"lidarr_eventtype": "Grab"}, url="http://127.0.0.1:1")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+# what was told
+
+
+def test_the_last_events_say_what_led_nowhere(
+    lidarr: httpx.Client, client: httpx.Client, library: dict[str, Any], music: Path
+) -> None:
+    assert client.get(LAST).json() == []
+    lidarr.post(URL, json={"eventType": "Test"})
+    lidarr.post(URL, json=download(music / ONE, "/data/elsewhere/Two.flac"))
+    imported, tried = client.get(LAST).json()
+    assert (tried["event"], tried["message"], tried["paths"]) == ("Test", "Nomarr is ready", 0)
+    assert (imported["event"], imported["paths"], imported["not_ours"]) == ("Download", 2, 1)
+    assert (imported["first_not_ours"], imported["why"]) == ("/data/elsewhere/Two.flac", "unmapped")
+
+
+def test_no_more_than_twenty_events_are_kept_and_none_of_them_is_long(lidarr: httpx.Client, client: httpx.Client) -> None:
+    for number in range(22):
+        lidarr.post(URL, json={"eventType": f"{number:02}" + "x" * 5000})
+    events = client.get(LAST).json()
+    assert [event["event"][:2] for event in events] == [f"{number:02}" for number in range(21, 1, -1)]
+    assert all(len(json.dumps(event)) < 2000 for event in events)
+
+
+def test_a_path_can_be_tried_by_somebody_who_is_logged_in(
+    client: httpx.Client, library: dict[str, Any], music: Path
+) -> None:
+    answer = client.post(f"{MAPPINGS}/test", json={"path": str(music / ONE)})
+    assert answer.json()["status"] == "found"

@@ -21,7 +21,7 @@ from .conftest import Home
 
 EXAMPLES = 12  # of valid and of invalid requests each, for every route
 ENDLESS = "/api/web/events/status"
-OTHER_KINDS = {ENDLESS: "text/event-stream", "/api/web/files/{file_id}/audio": "audio/*"}
+OTHER_KINDS = {ENDLESS: "text/event-stream", "/metrics": "text/plain", "/api/web/files/{file_id}/audio": "audio/*"}
 TAKES_NOTHING = {"/ping", "/health/live", "/health/ready"}
 OPEN = {*TAKES_NOTHING, "/api/web/auth/login"}
 
@@ -81,7 +81,7 @@ def test_a_route_says_what_it_does_answers_and_refuses(described: tuple[str, dic
     (kind, content), *others = good["content"].items()
     assert [other for other, _ in others] == (["text/csv"] if "/analytics/" in path else [])
     assert content["schema"], "a response model"
-    assert kind == {ENDLESS: "text/event-stream", "/metrics": "text/plain"}.get(path, "application/json")
+    assert kind == OTHER_KINDS.get(path, "application/json")
     for status, answer in answers.items():
         assert answer["description"], status
     assert ("security" in operation) is (path not in OPEN)

@@ -46,6 +46,16 @@ def test_every_endpoint_answers_with_a_table_where_it_is_asked_for(client: httpx
     assert named == f'attachment; filename="{name}.csv"'
 
 
+def test_agreement_comes_as_csv_too(client: httpx.Client) -> None:
+    agreement = "/api/web/moods/agreement"
+    assert read(client.get(agreement, params={"format": "csv"})) == []
+    file_id = client.get("/api/web/files", params={"limit": 1}).json()["files"][0]["id"]
+    client.put(f"/api/web/files/{file_id}/moods/party", json={"tier": "strict"}).raise_for_status()
+    (row,) = read(client.get(agreement, params={"format": "csv"}))
+    (mood,) = client.get(agreement).json()["moods"]
+    assert row == {name: "" if value is None else str(value) for name, value in mood.items()}
+
+
 @pytest.mark.parametrize(
     ("accept", "is_csv"),
     [

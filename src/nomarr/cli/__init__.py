@@ -36,6 +36,8 @@ key_app = typer.Typer(help="The API key for programs.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
 password_app = typer.Typer(help="The password for people.", no_args_is_help=True)
 app.add_typer(password_app, name="password")
+db_app = typer.Typer(help="The database as a whole.", no_args_is_help=True)
+app.add_typer(db_app, name="db")
 
 Paths = Annotated[list[Path], typer.Argument(help="Music files or folders.", show_default=False)]
 Workers = Annotated[
@@ -241,3 +243,64 @@ def password_reset(
     from nomarr.cli.secrets import run_password_reset
 
     raise typer.Exit(run_password_reset(from_stdin=stdin))
+
+
+@app.command()
+def backup(
+    to: Annotated[Path | None, typer.Option("--to", help="Folder; by default that of the settings.")] = None,
+    without_patches: Annotated[
+        bool, typer.Option("--without-patches", help="Leave out the largest part, which only new models need.")
+    ] = False,
+) -> None:
+    """Back up the database, while it is in use if need be. SQLite only."""
+    from nomarr.cli.data import run_backup
+
+    raise typer.Exit(run_backup(to, with_patches=not without_patches))
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="The backup, nomarr-<time>.db.", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="Even if something seems to use the database.")] = False,
+) -> None:
+    """Put a backup in the place of the database, and that aside."""
+    from nomarr.cli.data import run_restore
+
+    raise typer.Exit(run_restore(file, force=force))
+
+
+@app.command("export")
+def export_(
+    file: Annotated[str, typer.Argument(help="File to write, - for stdout.", show_default=False)],
+    embeddings: Annotated[bool, typer.Option("--embeddings", help="With embeddings, for models to come.")] = False,
+) -> None:
+    """Write all results as JSON Lines: scores, corrections, calibrations."""
+    from nomarr.cli.data import run_export
+
+    raise typer.Exit(run_export(file, with_embeddings=embeddings))
+
+
+@app.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(help="File to read, - for stdin.", show_default=False)],
+) -> None:
+    """Take over results of `nomarr export` for files that were scanned here. Listens to nothing."""
+    from nomarr.cli.data import run_import
+
+    raise typer.Exit(run_import(file))
+
+
+@db_app.command("copy")
+def db_copy(
+    to: Annotated[str, typer.Option("--to", help="URL of an empty database.", show_default=False)],
+    source: Annotated[str | None, typer.Option("--from", help="URL; by default that of the settings.")] = None,
+    without_patches: Annotated[
+        bool, typer.Option("--without-patches", help="Leave out the largest part, which only new models need.")
+    ] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin a copy anew that was begun before.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Even while a server or worker uses the source.")] = False,
+) -> None:
+    """Copy everything into another database, from SQLite to PostgreSQL or back. Can be stopped and run again."""
+    from nomarr.cli.data import run_copy
+
+    raise typer.Exit(run_copy(to, source, with_patches=not without_patches, restart=restart, force=force))

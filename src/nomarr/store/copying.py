@@ -90,6 +90,9 @@ def users(tx: Transaction, *, now: int, silent_ms: int, except_host: str | None 
 def _begin(target: Database, source: Database, *, restart: bool) -> None:
     if target.name == source.name:
         raise InvalidInput(f"{target.name} is where it comes from; say another database")
+    with source.read() as tx:
+        if preferences.get(tx, MARK) is not None:
+            raise Conflict(f"{source.name} is itself a copy that was never completed")
     with target.write() as tx:
         begun = preferences.get(tx, MARK)
         filled = [t.name for t in metadata.sorted_tables if t.name not in NOT_COPIED and _has_rows(tx, t)]
@@ -172,9 +175,7 @@ def set_highest_id(tx: Transaction, table: Table, highest: int) -> None:
 
 
 def _sequence(tx: Transaction, table: Table) -> str:
-    return str(
-        tx.scalar("SELECT pg_get_serial_sequence(:table, :column)", table=table.fullname, column=_key(table))
-    )
+    return str(tx.scalar("SELECT pg_get_serial_sequence(:table, :column)", table=table.fullname, column=_key(table)))
 
 
 # rows as plain Python values
@@ -212,7 +213,9 @@ def _batches(tx: Transaction, table: Table, *, after: int | None = None) -> Iter
 
 def _plain(table: Table, rows: Sequence[Sequence[Any]]) -> Values:
     """SQLite has no booleans, and each driver its own kind of bytes."""
-    kinds = [bool if isinstance(c.type, Boolean) else float if isinstance(c.type, Float) else None for c in table.columns]
+    kinds = [
+        bool if isinstance(c.type, Boolean) else float if isinstance(c.type, Float) else None for c in table.columns
+    ]
     odd = [(place, kind) for place, kind in enumerate(kinds) if kind is not None]
     found = []
     for row in rows:

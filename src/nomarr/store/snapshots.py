@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from alembic.script import ScriptDirectory
@@ -45,9 +46,9 @@ def snapshot(
             schemas = {"main": target} | ({"patches": patches_beside(target)} if with_patches else {})
             pages = {schema: reader.execute(f"PRAGMA {schema}.page_count").fetchone()[0] for schema in schemas}
             counts = _counts(reader, "main") | (_counts(reader, "patches") if with_patches else {})
-            before = 0
+            before, total = 0, sum(pages.values())
             for schema, file in schemas.items():
-                _copy(reader, schema, file, lambda done, b=before: progress(b + done, sum(pages.values())))
+                _copy(reader, schema, file, partial(_told, progress, before, total))
                 before += pages[schema]
         if not with_patches:
             make_empty_patches(patches_beside(target))
@@ -98,7 +99,7 @@ def is_alone(file: Path) -> bool:
 
 def make_empty_patches(file: Path) -> None:
     """The second file of a database, without any content."""
-    table = patch_embeddings.to_metadata(MetaData(), schema=None)
+    table = patch_embeddings.to_metadata(MetaData(), schema=None)  # type: ignore[arg-type]  # None takes it away
     with closing(sqlite3.connect(file)) as connection:
         connection.execute(str(CreateTable(table).compile(dialect=sqlite.dialect())))
     _to_disk(file)
@@ -127,11 +128,16 @@ def _hold_one_moment(reader: sqlite3.Connection, source: Path) -> None:
         gate.execute("ROLLBACK")
 
 
-def _copy(reader: sqlite3.Connection, schema: str, file: Path, progress: Callable[[int], None]) -> None:
+def _told(progress: Progress, before: int, total: int, _status: int, left: int, pages: int) -> None:
+    """One file's progress, as SQLite tells it, as that of both."""
+    progress(before + pages - left, total)
+
+
+def _copy(reader: sqlite3.Connection, schema: str, file: Path, progress: Callable[[int, int, int], None]) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as target:
         target.execute("PRAGMA journal_mode = OFF")  # half a copy is thrown away anyhow
         target.execute("PRAGMA synchronous = OFF")
-        reader.backup(target, pages=PAGES, name=schema, progress=lambda _, left, every: progress(every - left))
+        reader.backup(target, pages=PAGES, name=schema, progress=progress)
     with closing(sqlite3.connect(file, isolation_level=None)) as target:
         target.execute("PRAGMA journal_mode = DELETE")  # as it is one file that holds all
     _to_disk(file)

@@ -1,4 +1,6 @@
-"""Keeps the libraries up to date by itself: one server of several watches, and scans what was announced or is due."""
+"""Keeps the libraries up to date by itself: one server of several watches, scans what was announced or is due, and
+backs the database up.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from nomarr.backups import make_if_due
 from nomarr.errors import DatabaseProblem
 from nomarr.settings import Settings
 from nomarr.store import leases, libraries
@@ -28,6 +31,7 @@ LEASE_MS = 30_000
 RENEW_S = 10.0
 ROUND_S = 1.0
 SCHEDULE_S = 15.0
+BACKUP_S = 60.0
 
 
 class Stopped(Exception):
@@ -36,7 +40,7 @@ class Stopped(Exception):
 
 @dataclass
 class Keeper:
-    """Three threads: who watches what, what was announced, what is due. Idle while another server does it."""
+    """Four threads: who watches what, what was announced, what is due, backups. Idle while another server does it."""
 
     db: Database
     settings: Settings
@@ -52,6 +56,7 @@ class Keeper:
             ("watches", self._tend_watches, ROUND_S),
             ("announced", self._scan_announced, ROUND_S),
             ("schedule", partial(self._scan_due, Schedule(self.db, self.settings)), SCHEDULE_S),
+            ("backups", self._back_up, BACKUP_S),
         ]
         for name, job, every_s in jobs:
             thread = threading.Thread(target=self._repeat, args=(name, job, every_s), name=name, daemon=True)
@@ -99,7 +104,11 @@ class Keeper:
         if self.is_at_work:
             schedule.scan_due(progress=self._go_on)
 
-    def _go_on(self, _found: int, _folder: str) -> None:
+    def _back_up(self) -> None:
+        if self.is_at_work:
+            make_if_due(self.db, self.settings, progress=self._go_on)
+
+    def _go_on(self, _done: int, _what: object) -> None:
         if self._stop.is_set():
             raise Stopped("Nomarr was stopped")
 

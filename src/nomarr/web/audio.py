@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse
@@ -46,7 +47,9 @@ TYPES = {
     "wv": "audio/x-wavpack",
 }
 UNKNOWN = "application/octet-stream"
-SOUND = {200: {"content": {"audio/*": {"schema": {"type": "string", "format": "binary"}, "example": "the file's bytes"}}}}
+SOUND: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"audio/*": {"schema": {"type": "string", "format": "binary"}, "example": "the file's bytes"}}}
+}
 
 
 class Sound(FileResponse):

@@ -28,6 +28,8 @@ EXAMPLE = {
     "scan_interval_h": 24,
     "work_hours": ["22:00-07:00"],
     "cpu_share": 100,
+    "backup_interval_h": 24,
+    "backup_keep": 7,
     "session_timeout_s": 86400,
     "mtime_policy": "now",
     "hardlink_policy": "break",
@@ -101,6 +103,8 @@ class Config:
     scan_interval_h: int
     work_hours: tuple[str, ...]
     cpu_share: int
+    backup_interval_h: int
+    backup_keep: int
     session_timeout_s: int
     mtime_policy: str
     hardlink_policy: str

@@ -106,7 +106,9 @@ def parse_query(request: Request, body: Rules, db: UseDatabase, settings: UseSet
     with ground_of(request, db, settings, None) as ground:
         rules = body.playlist(ground.fields).rules
     tree = _tree(rules)
-    return TreeAnswer(body.query or to_text(rules), tree if isinstance(tree, GroupAnswer) else GroupAnswer("all", [tree]))
+    return TreeAnswer(
+        body.query or to_text(rules), tree if isinstance(tree, GroupAnswer) else GroupAnswer("all", [tree])
+    )
 
 
 def _field(field: Field, settings: Settings, sounds: Sounds) -> FieldAnswer:

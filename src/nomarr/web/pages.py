@@ -39,8 +39,8 @@ from nomarr.web.origin import base
 router = APIRouter(include_in_schema=False)
 
 CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; manifest-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
+    "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -61,6 +61,7 @@ PAGES = (
     Page("/tracks/{id}", "track", "Track"),
     Page("/insights", "insights", "Insights", "insights"),
     Page("/calibration", "calibration", "Calibration", "calibration"),
+    Page("/playlists", "playlists", "Playlists", "playlists"),
     Page("/settings", "settings", "Settings", "settings"),
     Page("/welcome", "welcome", "Welcome"),
     Page("/login", "login", "Log in", is_open=True),

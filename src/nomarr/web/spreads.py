@@ -66,8 +66,7 @@ class Spreads:
 @router.get(
     "/histogram",
     summary="How the scores of every head are spread",
-    responses=example({"calibration": "v5", "files": 18432, "heads": [HEAD]})
-    | problems(400, 401, 403, 404, 503),
+    responses=example({"calibration": "v5", "files": 18432, "heads": [HEAD]}) | problems(400, 401, 403, 404, 503),
 )
 def histogram(
     db: UseDatabase,

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
+from nomarr.backups import PROBLEM as BACKUP_PROBLEM
 from nomarr.errors import DatabaseProblem, ModelProblem
 from nomarr.settings import Settings
-from nomarr.store import workers
+from nomarr.store import preferences, workers
 from nomarr.store.database import Database
 from nomarr.web.answers import example
 from nomarr.web.context import Clock, UseClock, UseDatabase, UseSettings
@@ -102,11 +103,15 @@ def _check_database(db: Database, settings: Settings, clock: Clock) -> tuple[dic
         with db.read() as tx:
             speaking_since = clock(tx) - settings.lease_s * 1000
             alive = [worker for worker in workers.list_all(tx) if worker.heartbeat_at >= speaking_since]
+            backup_failed = preferences.get(tx, BACKUP_PROBLEM) is not None
     except DatabaseProblem as error:
         log.warning("%s", error)
         return {"database": "unavailable", "workers": "unknown"}, []
     # Folders and files have names, and strangers may read this.
     hindered = sum(worker.trouble is not None for worker in alive)
-    warnings = [f"{hindered} of {len(alive)} workers cannot do all of their work; their status says why"]
+    warnings = [f"{hindered} of {len(alive)} workers cannot do all of their work; their status says why"] * (
+        hindered > 0
+    )
+    warnings += ["the last backup of the database failed; GET /api/web/backups says why"] * backup_failed
     is_served = alive or settings.workers == 0
-    return {"database": OK, "workers": OK if is_served else "no worker is alive"}, warnings if hindered else []
+    return {"database": OK, "workers": OK if is_served else "no worker is alive"}, warnings

@@ -27,35 +27,29 @@ from nomarr.errors import (
     DatabaseProblem,
     FileProblem,
     NomarrError,
-    TagsNotSupported,
     UnreadableAudio,
     VanishedFile,
-    WriteFailed,
     printable,
 )
-from nomarr.moods.tags import TagValues, tags_hash
+from nomarr.moods.tags import TagValues
 from nomarr.scores import Correction, LibraryCalibration
 from nomarr.settings import Settings
-from nomarr.store import calibrations, claims, corrections, counters, journal, preferences, queue, scores, tags, workers
+from nomarr.store import calibrations, claims, corrections, counters, preferences, queue, scores, workers
 from nomarr.store.claims import ClaimedFile, Scope
 from nomarr.store.database import Database, Transaction
-from nomarr.tagfiles.audiofile import Written, write_tags
-from nomarr.tagfiles.families import Fields
 from nomarr.tagfiles.payload import audio_hash
-from nomarr.tagfiles.safewrite import HardLinked
 from nomarr.wanted import tags_of, wanted_tags
 from nomarr.worker import neighbour, tally
 from nomarr.worker.tally import Tally
 from nomarr.worker.trouble import Troubles
 from nomarr.worker.watchdog import limit_s
+from nomarr.worker.writing import Outcome, Writer
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 POLL_S = 1.0
 RETRY_READ_MS = 60_000
-RETRY_WRITE_MS = 300_000  # twice as long after each failure, up to an hour
-LONGEST_RETRY_MS = 3_600_000
 DATABASE_PATIENCE_S = 300  # how long a run that should come to an end waits for a database that went away
 
 
@@ -179,7 +173,7 @@ class Worker:
         self.tally.stages(analysis.seconds)
         calibration, correction = self._patiently(lambda: self._words_of(file, identity))
         wanted = tags_of(analysis.packs, calibration, correction, file, analysis.suite, self.settings)
-        outcome = _Outcome() if self.listen_only else self._write(file, wanted, identity)
+        outcome = Outcome() if self.listen_only else self._writer().write(file, wanted, identity)
         if outcome.stale:
             raise FileProblem(path, "another program changed it while it was analysed")
 
@@ -198,7 +192,7 @@ class Worker:
                     analysis_s=seconds,
                     needs_write=True,
                 )
-                self._record(tx, file, outcome, calibration.label, correction)
+                self._writer().record(tx, file, outcome, calibration.label, correction)
 
         # The file first: a crash between the two only repeats harmless work.
         self._patiently(record)
@@ -224,99 +218,16 @@ class Worker:
                     claims.release(tx, file)
                     queue.request_analysis(tx, [file.file_id], force=True, now=tx.now_ms())
                     return
-                self._record(tx, file, outcome, label, correction)
+                self._writer().record(tx, file, outcome, label, correction)
 
         self.report_limit(limit_s(file, self.settings))
         wanted, label, correction = self._patiently(look)
-        outcome = self._write(file, wanted, file.audio_hash)
+        outcome = self._writer().write(file, wanted, file.audio_hash)
         self._patiently(record)
 
-    def _write(self, file: ClaimedFile, wanted: TagValues, identity: str | None) -> _Outcome:
-        if (file.file_write_mode or self.settings.file_write_mode) == "none":
-            return _Outcome(not_wanted="this library's results stay in the database")
-        if file.hands_off:
-            return _Outcome(not_wanted="its tags were taken out, and come back when somebody asks for them")
-        announced: list[int] = []
-        try:
-            with self.tally.timed("write"):
-                written = write_tags(
-                    self.settings.here(file.path),
-                    wanted,
-                    namespace=self.settings.namespace,
-                    mtime_policy=self.settings.mtime_policy,
-                    hardlink_policy=self.settings.hardlink_policy,
-                    about_to_write=lambda before: announced.append(
-                        self._patiently(lambda: self._announce(file, before, wanted))
-                    ),
-                )
-        except (TagsNotSupported, HardLinked) as error:
-            return _Outcome(not_wanted=error.why, announced=announced)
-        except (WriteFailed, VanishedFile) as error:
-            self._troubles.wrote(error)
-            return _Outcome(failure=error, announced=announced)
-        self._troubles.wrote(None)
-        for note in written.notes:
-            log.warning("%s: %s", printable(file.path), note)
-        self.tally.add(tally.WRITTEN, written.changed)
-        stale = written.changed and identity is not None and written.audio_hash != identity
-        return _Outcome(written=written, stale=stale, announced=announced)
-
-    def _announce(self, file: ClaimedFile, before: Fields, wanted: TagValues) -> int:
-        """The journal first: a crash right after the file was replaced must not lose what it held.
-
-        ClaimLost where this worker was away for too long: the file is its successor's now.
-        """
-        with self.db.write() as tx:
-            claims.renew(tx, file, now=tx.now_ms(), lease_ms=self.settings.lease_s * 1000)
-            return journal.add(
-                tx,
-                file_id=file.file_id,
-                path=file.path,
-                batch=self.batch or self.id,
-                action="write",
-                before=before,
-                after_hash=tags_hash(wanted),
-                at=tx.now_ms(),
-            )
-
-    def _record(
-        self, tx: Transaction, file: ClaimedFile, outcome: _Outcome, calibration: str, correction: Correction
-    ) -> None:
-        now, announced = tx.now_ms(), outcome.announced
-        if outcome.failure is not None:
-            log.warning("%s", outcome.failure)
-            pause_ms = min(RETRY_WRITE_MS << min(file.write_failures, 10), LONGEST_RETRY_MS)
-            self.tally.add(f"{tally.FAILED}write")
-            claims.record_write_failure(tx, file, now=now, error=outcome.failure.why, retry_in_ms=pause_ms)
-        elif outcome.not_wanted is not None:
-            claims.no_write_needed(tx, file, now=now, reason=outcome.not_wanted)
-        elif outcome.written is not None:
-            written = outcome.written
-            claims.record_write(
-                tx,
-                file,
-                now=now,
-                size=written.size,
-                mtime_ns=written.mtime_ns,
-                written_hash=tags_hash(written.after),
-                calibration=calibration,
-            )
-            tags.note_standard(tx, file.file_id, before=written.before, after=written.after)
-            current = calibrations.current_label(tx, file.library_id)
-            if current != calibration:  # a new one came while the file was in hand
-                calibrations.request_writes(tx, [file.file_id], current, now=now)
-            if corrections.of(tx, file.file_id) != correction:  # so did a correction
-                queue.request_write(tx, [file.file_id], now=now)
-            if written.changed:
-                journal.confirm(
-                    tx,
-                    outcome.announced[-1],
-                    audio_hash=written.audio_hash,
-                    size=written.size,
-                    mtime_ns=written.mtime_ns,
-                )
-                announced = announced[:-1]
-        journal.drop(tx, announced)
+    def _writer(self) -> Writer:
+        """With the settings that hold now."""
+        return Writer(self.db, self.settings, self.batch or self.id, self.tally, self._troubles, self._patiently)
 
     def _give_up(self, file: ClaimedFile, error: FileProblem) -> None:
         """What one file is guilty of is recorded with it; where all are gone, none is."""
@@ -403,17 +314,6 @@ class Worker:
             if file is not None:
                 with suppress(ClaimLost):  # finishing the file will say so
                     claims.renew(tx, file, now=now, lease_ms=self.settings.lease_s * 1000)
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What became of writing the file; nothing at all where it was not tried."""
-
-    written: Written | None = None
-    failure: WriteFailed | VanishedFile | None = None
-    not_wanted: str | None = None
-    stale: bool = False
-    announced: list[int] = field(default_factory=list)  # entries of the journal, the last one for what was written
 
 
 def _save(tx: Transaction, file: ClaimedFile, analysis: Analysis) -> None:

@@ -14,14 +14,14 @@ export function toLogin() {
   location.assign(href("/login", { next: location.pathname + location.search }));
 }
 
-async function call(method, path, { query, body, signal } = {}) {
+async function call(method, path, { query, body, signal, headers = {} } = {}) {
   let answer;
   try {
     answer = await fetch(href(path, query), {
       method,
       signal,
       credentials: "same-origin",
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch (error) {
@@ -30,7 +30,8 @@ async function call(method, path, { query, body, signal } = {}) {
   }
   const isJson = (answer.headers.get("content-type") ?? "").includes("json");
   const content = isJson ? await answer.json() : null;
-  if (answer.status === 401 && path !== "/api/web/auth/login") toLogin();
+  // What was wrong may be a password or a key that was tried, and not the session.
+  if (answer.status === 401 && path !== "/api/web/auth/login" && !headers["X-Api-Key"]) toLogin();
   if (!answer.ok) throw new ApiError(content?.detail ?? `Nomarr answered with status ${answer.status}`, answer.status);
   return content;
 }
@@ -38,7 +39,7 @@ async function call(method, path, { query, body, signal } = {}) {
 /** api.get("/api/web/files", { q: "blue" }), api.post("/api/web/worker/pause"), ... */
 export const api = {
   get: (path, query, signal) => call("GET", path, { query, signal }),
-  post: (path, body = {}) => call("POST", path, { body }),
+  post: (path, body = {}, headers = {}) => call("POST", path, { body, headers }),
   put: (path, body) => call("PUT", path, { body }),
   patch: (path, body) => call("PATCH", path, { body }),
   delete: (path) => call("DELETE", path),

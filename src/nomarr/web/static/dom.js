@@ -3,9 +3,12 @@
 /** Nomarr's address below its host: "" or, behind a proxy, say "/nomarr". */
 export const base = document.documentElement.dataset.base;
 
-/** The address of one of our pages: href("/library", { q: "blue", offset: 0 }) leaves out what is null or "". */
+/**
+ * The address of one of our pages: href("/library", { q: "blue", offset: 0 }) leaves out what is null or "". URLSearchParams
+ * go as they are: to a list of files, "year=" says something.
+ */
 export function href(path, query = {}) {
-  const given = Object.entries(query).flatMap(([name, value]) =>
+  const given = query instanceof URLSearchParams ? [...query] : Object.entries(query).flatMap(([name, value]) =>
     (Array.isArray(value) ? value : [value]).filter((one) => one !== null && one !== undefined && one !== "").map((one) => [name, one]));
   return base + path + (given.length ? `?${new URLSearchParams(given)}` : "");
 }

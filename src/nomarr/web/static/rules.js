@@ -47,7 +47,7 @@ function valueText(value) {
 /** What can be said of a field, of GET /api/web/navidrome/fields; with a `value` where nothing is left to fill in. */
 export function choices(field) {
   const said = [];
-  if (field.mood) said.push({ operator: "is", value: true, label: "has the word" }, { operator: "is", value: false, label: "has not the word" });
+  if (field.mood) said.push({ operator: "is", value: true, label: "has the word" }, { operator: "is", value: false, label: "lacks the word" });
   if (field.kind === "flag") return [{ operator: "is", value: true, label: "is true" }, { operator: "is", value: false, label: "is false" }];
   const hasScore = field.operators.includes("gt");
   for (const operator of field.operators) {

@@ -8,9 +8,12 @@ import { showError, toast } from "./elements/nom-toasts.js";
 const ACTIONS = { write: "Written", remove: "Nomarr’s tags taken out", undo: "Undone" };
 const SHOWN = 20;
 
-function fields(entries) {
-  return h("dl", { class: "changes" }, ...entries.map(([name, before, after]) => h("div", {}, h("dt", {}, name),
-    h("dd", {}, before.length ? h("del", {}, before.join(", ")) : null, before.length && after.length ? " → " : null, after.length ? h("ins", {}, after.join(", ")) : before.length ? " taken out" : null))));
+/** Fields of a file, each [name, values before, values after]; a long list can be scrolled, by keyboard too. */
+export function fields(label, entries) {
+  const value = (before, after) => [before.length ? h("del", {}, before.join(", ")) : null, before.length && after.length ? " → " : null,
+    after.length ? h("ins", {}, after.join(", ")) : " taken out"];
+  return h("div", { class: "boxed", tabindex: "0", role: "region", "aria-label": label }, h("dl", { class: "changes" },
+    ...entries.map(([name, before, after]) => h("div", {}, h("dt", {}, name), h("dd", {}, ...value(before, after))))));
 }
 
 class Writes extends EventTarget {
@@ -36,7 +39,7 @@ class Writes extends EventTarget {
       found?.changes.length ? this.#button("Write it now", () => this.#apply(), "main") : null,
       written.hash ? this.#button("Take Nomarr’s tags out", () => this.#remove()) : null];
     this.plan.replaceChildren(h("p", {}, holds, " ", h("span", { class: found?.problem ? "problem" : "soft" }, state)),
-      ...(found?.changes.length ? [fields(found.changes.map((one) => [one.field, one.before, one.after]))] : []),
+      ...(found?.changes.length ? [fields("What would change", found.changes.map((one) => [one.field, one.before, one.after]))] : []),
       ...(buttons.some(Boolean) ? [h("div", { class: "row" }, ...buttons.filter(Boolean))] : []));
   }
 
@@ -49,7 +52,7 @@ class Writes extends EventTarget {
       h("div", { class: "row apart" }, h("p", {}, h("strong", {}, ACTIONS[one.action] ?? one.action), " ", h("time", { class: "soft", datetime: one.at, title: one.at }, ago(one.at)),
         one.undone_at ? h("span", { class: "soft" }, `, undone ${ago(one.undone_at)}`) : null),
       one.can_undo ? this.#button("Undo", () => this.#undo(one)) : null),
-      Object.keys(one.before).length ? h("details", {}, h("summary", {}, `${plural(Object.keys(one.before).length, "field")} that Nomarr had there before`), fields(Object.entries(one.before).map(([name, values]) => [name, [], values])))
+      Object.keys(one.before).length ? h("details", {}, h("summary", {}, `${plural(Object.keys(one.before).length, "field")} that Nomarr had there before`), fields("Before", Object.entries(one.before).map(([name, values]) => [name, [], values])))
         : h("p", { class: "hint" }, "There was nothing of Nomarr’s in the file before.")))));
     if (entries.length === SHOWN) this.history.append(h("p", { class: "hint" }, `The latest ${SHOWN}.`));
   }

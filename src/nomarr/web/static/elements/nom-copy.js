@@ -4,7 +4,7 @@ import { toast } from "./nom-toasts.js";
 
 customElements.define("nom-copy", class extends HTMLElement {
   set text(text) {
-    const code = h("code", { tabindex: "0", "aria-label": this.getAttribute("label") }, text);
+    const code = h("code", { tabindex: "0", "aria-label": this.getAttribute("label"), role: "textbox", "aria-readonly": "true" }, text);
     const isLong = text.includes("\n");
     this.classList.toggle("is-long", isLong);
     this.replaceChildren(isLong ? h("pre", {}, code) : code,
@@ -27,7 +27,7 @@ customElements.define("nom-copy", class extends HTMLElement {
 });
 
 export function copyable(text, label) {
-  const element = h("nom-copy", { label, role: "group", "aria-label": label });
+  const element = h("nom-copy", { label, role: "group", "aria-label": `To copy: ${label}` });
   element.text = text;
   return element;
 }

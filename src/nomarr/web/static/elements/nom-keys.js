@@ -6,9 +6,9 @@ import { copyable } from "./nom-copy.js";
 import { toast } from "./nom-toasts.js";
 
 export const SCOPES = {
-  enqueue: "have music scanned and heard",
-  read: "look, and change nothing",
-  admin: "do everything that you can",
+  enqueue: "scan and hear music",
+  read: "only look",
+  admin: "everything",
 };
 
 customElements.define("nom-keys", class extends HTMLElement {

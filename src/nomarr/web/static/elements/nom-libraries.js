@@ -9,8 +9,8 @@ customElements.define("nom-libraries", class extends HTMLElement {
   }
 
   async connectedCallback() {
-    this.list = h("select", { onchange: () => this.choose() });
-    this.replaceChildren(h("label", { hidden: true }, h("span", { class: "unseen" }, "Library"), this.list));
+    this.list = h("select", { "aria-label": "Library", hidden: true, onchange: () => this.choose() });
+    this.replaceChildren(this.list);
     addEventListener("popstate", () => {
       this.list.value = this.value;
       this.tell();
@@ -18,7 +18,7 @@ customElements.define("nom-libraries", class extends HTMLElement {
     const libraries = await api.get("/api/web/libraries");
     this.list.replaceChildren(h("option", { value: "" }, "All libraries"), ...libraries.map(({ id, name }) => h("option", { value: id }, name)));
     this.list.value = this.value;
-    this.firstElementChild.hidden = libraries.length < 2 && !this.value;
+    this.list.hidden = libraries.length < 2 && !this.value;
   }
 
   choose() {

@@ -1,7 +1,7 @@
 // <nom-library-form data-mode="native" data-namespace="nom">: the dialog in which a library is added, add(), or changed,
 // edit(library). Tells "saved" (detail: { library, isNew }). data-mode is the write mode that the settings say.
 import { api } from "../api.js";
-import { h } from "../dom.js";
+import { fileName, h } from "../dom.js";
 import "./nom-folder-picker.js";
 
 const WRITES = {
@@ -16,9 +16,9 @@ const WATCHES = {
 };
 const FIELDS = [["", "As the settings say"], ["none", "Leave both alone"], ["mood", "MOOD"], ["genre", "GENRE"], ["mood,genre", "MOOD and GENRE"]];
 
-function choices(name, legend, options) {
+function choices(name, legend, options, chosen) {
   return h("fieldset", { class: "choices" }, h("legend", { class: "caption" }, legend), ...Object.entries(options).map(([value, [title, text]]) =>
-    h("label", { class: "choice" }, h("input", { type: "radio", name, value }), h("span", {}, h("strong", {}, title), h("small", {}, text)))));
+    h("label", { class: "choice" }, h("input", { type: "radio", name, value, checked: value === chosen }), h("span", {}, h("strong", {}, title), h("small", {}, text)))));
 }
 
 customElements.define("nom-library-form", class extends HTMLElement {
@@ -39,20 +39,21 @@ customElements.define("nom-library-form", class extends HTMLElement {
       h("label", {}, "Name", h("input", { name: "name", required: true, maxlength: "200", value: library?.name ?? "Music" })),
       library ? h("label", {}, "Folder", root, h("small", {}, "Change it only where the folder was moved: all tracks are kept by their paths below it."))
         : h("div", { class: "stack", role: "group", "aria-label": "Folder" }, h("p", { class: "caption" }, "Folder, with everything below it"), picker),
-      choices("file_write_mode", "What to write into the files", { "": ["As the settings say", `At the moment: ${mode}.`], ...WRITES }),
-      h("label", {}, "Fill as well, where a file has none of its own", h("select", { name: "standard_fields" }, ...FIELDS.map(([value, text]) => h("option", { value }, text))),
-        h("small", {}, "MOOD gets the mood words, GENRE the genre that is heard most surely. What a file says itself is never written over.")),
-      choices("watch_mode", "Watch for new music", WATCHES),
-      h("label", { class: "choice" }, h("input", { type: "checkbox", name: "is_enabled" }),
-        h("span", {}, h("strong", {}, "Switched on"), h("small", {}, "Switched off, it is neither scanned nor heard nor counted; nothing is forgotten."))),
-      h("p", { class: "hint" }, "What holds for all libraries – what times files get, what becomes of hard links, which files are ignored – stands in the settings."),
-      h("div", { class: "row end" }, h("button", { type: "button", onclick: () => this.dialog.close() }, "Cancel"), h("button", { type: "submit", class: "main" }, library ? "Save" : "Add and scan it")));
+      choices("file_write_mode", "What to write into the files", { "": ["As the settings say", `At the moment: ${mode}.`], ...WRITES }, library?.file_write_mode ?? ""),
+      h("details", { open: Boolean(library) }, h("summary", {}, "Watching and other choices"), h("div", { class: "stack" },
+        choices("watch_mode", "Watch for new music", WATCHES, library?.watch_mode ?? "off"),
+        h("label", {}, "Fill as well, where a file has none of its own", h("select", { name: "standard_fields" }, ...FIELDS.map(([value, text]) => h("option", { value }, text))),
+          h("small", {}, "MOOD gets the mood words, GENRE the genre that is heard most surely. What a file says itself is never written over.")),
+        h("label", { class: "choice" }, h("input", { type: "checkbox", name: "is_enabled", checked: library?.is_enabled ?? true }),
+          h("span", {}, h("strong", {}, "Switched on"), h("small", {}, "Switched off, it is neither scanned nor heard nor counted; nothing is forgotten."))),
+        h("p", { class: "hint" }, "What holds for all libraries – what times files get, what becomes of hard links, which files are ignored – stands in the settings."))),
+      h("div", { class: "row end actions" }, h("button", { type: "button", onclick: () => this.dialog.close() }, "Cancel"), h("button", { type: "submit", class: "main" }, library ? "Save" : "Add and scan it")));
     const { elements } = this.form;
-    elements.file_write_mode.value = library?.file_write_mode ?? "";
-    elements.watch_mode.value = library?.watch_mode ?? "off";
     const fields = library?.standard_fields;
     elements.standard_fields.value = fields ? ["mood", "genre"].filter((one) => fields.includes(one)).join() || "none" : "";
-    elements.is_enabled.checked = library?.is_enabled ?? true;
+    let isNamed = Boolean(library);
+    elements.name.addEventListener("input", () => (isNamed = true));
+    picker?.addEventListener("change", () => !isNamed && picker.value && (elements.name.value = fileName(picker.value)));
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#save(library, picker);

@@ -8,6 +8,11 @@ const SCANS = { never: "Never scanned", scanning: "Looking for music …", compl
 const WATCHES = { off: "not watched", events: "watched for new music", poll: "looked through every minute" };
 const WRITES = { native: "scores and mood words go into the files", moods: "mood words go into the files", none: "nothing is written into the files" };
 
+/** Only where it differs: a screen reader need not hear the same again. */
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 customElements.define("nom-library", class extends HTMLElement {
   #library;
 
@@ -32,18 +37,18 @@ customElements.define("nom-library", class extends HTMLElement {
     if (!this.heading) this.#build();
     this.#library = library;
     const { name, file_count: all, tagged_count: heard, scan_status: status } = library;
-    this.heading.textContent = name;
-    this.badge.textContent = library.is_enabled ? SCANS[status] : "Switched off";
+    say(this.heading, name);
+    say(this.badge, library.is_enabled ? SCANS[status] : "Switched off");
     this.badge.className = `badge is-${library.is_enabled ? status : "off"}`;
-    this.path.textContent = library.root_path;
+    say(this.path, library.root_path);
     this.bar.max = Math.max(all, 1);
     this.bar.value = heard;
     this.bar.setAttribute("aria-label", `Tracks of ${name} that were heard`);
-    this.sum.textContent = `${number(heard)} of ${plural(all, "track")} heard`;
+    say(this.sum, `${number(heard)} of ${plural(all, "track")} heard`);
     const kept = library.file_write_mode ? WRITES[library.file_write_mode] : "what goes into the files, the settings say";
-    this.kept.textContent = `${WATCHES[library.watch_mode]}; ${kept}.`.replace(/^./, (first) => first.toUpperCase());
-    this.problem.textContent = [library.scan_error, library.watch_problem].filter(Boolean).join(". ");
-    this.scanning.textContent = status === "scanning" ? "Cancel the scan" : "Scan now";
+    say(this.kept, `${WATCHES[library.watch_mode]}; ${kept}.`.replace(/^./, (first) => first.toUpperCase()));
+    say(this.problem, [library.scan_error, library.watch_problem].filter(Boolean).join(". "));
+    say(this.scanning, status === "scanning" ? "Cancel the scan" : "Scan now");
     this.scanning.setAttribute("aria-label", `${this.scanning.textContent}: ${name}`);
     this.change.setAttribute("aria-label", `Change ${name}`);
     this.remove_.setAttribute("aria-label", `Remove ${name}`);
@@ -52,7 +57,7 @@ customElements.define("nom-library", class extends HTMLElement {
   }
 
   note(text) {
-    this.said.textContent = text;
+    say(this.said, text);
   }
 
   async scan() {

@@ -69,7 +69,7 @@ customElements.define("nom-rules", class extends HTMLElement {
     this.tell();
   }
 
-  group(group, path) {
+  group(group, path, remover) {
     const place = path.join(".");
     const name = path.length ? `group ${place}` : "the playlist";
     const match = h("select", { "aria-label": `How many rules of ${name} must hold`, "data-key": `${place}:match`, onchange: () => {
@@ -78,10 +78,11 @@ customElements.define("nom-rules", class extends HTMLElement {
     } }, ...Object.entries(MATCHES).map(([value, label]) => h("option", { value, selected: value === group.match }, label)));
     const parts = group.parts.map((part, n) => {
       const at = [...path, n + 1];
-      return h("li", {}, "parts" in part ? this.group(part, at) : this.rule(part, at), this.remover(group, n, at));
+      const remover = this.remover(group, n, at);
+      return h("li", {}, ..."parts" in part ? [this.group(part, at, remover)] : [this.rule(part, at), remover]);
     });
     return h("div", { class: "rule-group", role: "group", "aria-label": path.length ? `Group ${place}` : "Rules" },
-      h("div", { class: "rule-match" }, h("span", {}, path.length ? "and of which" : "Tracks of which"), match),
+      h("div", { class: "rule-match" }, h("span", {}, path.length ? "where" : "Tracks where"), match, remover),
       h("ul", {}, ...parts), h("div", { class: "row" }, this.adder(group, path, "Add a rule", () => this.blank()),
         path.length < DEEPEST ? this.adder(group, path, "Add a group", () => ({ match: "any", parts: [this.blank()] })) : null));
   }
@@ -111,7 +112,8 @@ customElements.define("nom-rules", class extends HTMLElement {
     const options = this.#options.map((group) => group.cloneNode(true));
     const name = h("select", { "aria-label": `Field of rule ${place}`, "data-key": `${place}:field`, onchange: () => {
       const next = this.#fields.get(name.value);
-      const choice = choices(next).find((one) => one.operator === rule.operator && one.value === undefined) ?? choices(next)[0];
+      const wanted = next.kind === "score" && rule.operator === "is" ? "ge" : rule.operator; // nothing has just one score
+      const choice = choices(next).find((one) => one.operator === wanted && one.value === undefined) ?? choices(next)[0];
       Object.assign(rule, { field: next.name, operator: choice.operator, value: valueAfter(rule.value, next, choice) });
       this.redo();
     } }, ...options);

@@ -9,7 +9,7 @@ const textOf = (value) => (value === null ? "" : Array.isArray(value) ? value.jo
 customElements.define("nom-setting", class extends HTMLElement {
   set given(given) {
     if (this.typed !== null) return; // not under somebody's fingers
-    const hadFocus = this.control && document.activeElement === this.control;
+    const hadFocus = this.contains(document.activeElement);
     Object.assign(this, given);
     this.isSaving = false;
     this.#draw();
@@ -49,11 +49,12 @@ customElements.define("nom-setting", class extends HTMLElement {
     this.shown = this.#now();
     this.problem = h("p", { class: "problem", id: `${id}-problem`, role: "alert" });
     this.unitText = unit ? h("span", { class: "soft unit" }) : null;
-    const hint = Object.keys(choices).length || type === "path" ? "" : `${allowed[0].toUpperCase()}${allowed.slice(1)}.`;
+    const hint = Object.keys(choices).length || ["path", "secret"].includes(type) ? "" : `${allowed[0].toUpperCase()}${allowed.slice(1)}.`;
     this.form = h("form", { novalidate: true, class: type === "boolean" ? "is-box" : null, onsubmit: (event) => {
       event.preventDefault();
       if (this.typed !== null && !this.isSaving) this.#save(this.typed);
     } },
+    type === "secret" ? h("input", { name: "username", autocomplete: "username", value: this.key, hidden: true }) : null, // browsers ask for one
     h("div", { class: "words", id: `${id}-about` }, h("p", {}, about), hint ? h("p", { class: "hint" }, hint) : null, this.#origin()),
     h("div", { class: "entry" }, this.control, this.unitText, locked ? null : h("button", { type: "submit", class: "main", "aria-label": `Save: ${title}` }, "Save")),
     this.problem);

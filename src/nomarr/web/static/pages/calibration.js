@@ -35,7 +35,7 @@ async function showStatus() {
   const shown = status.libraries.filter((one) => !library() || one.library_id === chooser.value);
   outdated = shown.reduce((sum, one) => sum + one.outdated_count, 0);
   byId("holds").replaceChildren(table("Files of each library", ["Library", "Calibration", "Heard", "Up to date", "Lag behind", "Share"], shown.map((one) =>
-    [one.library_name, one.calibration, number(one.total_files), number(one.current_count), number(one.outdated_count), percent(one.percentage / 100, 1)])));
+    [one.library_name, one.calibration, number(one.total_files), number(one.current_count), number(one.outdated_count), one.total_files ? percent(one.percentage / 100, 1) : "–"])));
   showApplying(status.applying);
 }
 
@@ -99,7 +99,8 @@ async function generate() {
   await Promise.all([showStatus(), showSpread(), showHistory(), showCounts()]);
 }
 
-const warning = (text) => h("div", { class: "card warning" }, icon("warning"), h("p", {}, `${text}.`));
+const sentence = (text) => (text.endsWith(".") ? text : `${text}.`);
+const warning = (text) => h("div", { class: "card warning" }, icon("warning"), h("p", {}, sentence(text)));
 
 // levels
 
@@ -189,7 +190,7 @@ function showHead() {
   const width = head.end / head.counts.length;
   const items = head.counts.map((value, n) => ({ label: `${(n * width).toFixed(3)} to ${((n + 1) * width).toFixed(3)}`, value, text: plural(value, "track") }));
   const marks = head.p5 === null ? [] : [{ at: head.p5 / head.end, label: "5th" }, { at: head.p95 / head.end, label: "95th" }].filter((mark) => mark.at <= 1);
-  byId("spread").replaceChildren(chart({ kind: "columns", caption: `Raw scores of ${head.name}`, items, marks, from: "0", to: String(head.end) }), h("p", { class: "soft" }, inWords(head)));
+  byId("spread").replaceChildren(h("p", {}, inWords(head)), chart({ kind: "columns", caption: `Raw scores of ${head.name}`, items, marks, from: "0", to: String(head.end) }));
 }
 
 function inWords(head) {
@@ -219,7 +220,7 @@ async function showHistory(isMore = false) {
   if (turn !== asked) return;
   const items = calibrations.map((one) => h("li", {}, h("strong", {}, one.label), h("time", { class: "soft", datetime: one.created_at, title: one.created_at }, ago(one.created_at)),
     h("span", {}, `${plural(one.library_size, "track")} of ${one.library_id === null ? "all libraries" : names.get(one.library_id) ?? "a library that is gone"}`),
-    h("span", { class: "soft" }, one.drift === null ? "" : `drift ${moved(one.drift)}`), one.note ? h("p", { class: "hint" }, `${one.note}.`) : null));
+    h("span", { class: "soft" }, one.drift === null ? "" : `drift ${moved(one.drift)}`), one.note ? h("p", { class: "hint" }, sentence(one.note)) : null));
   if (isMore) byId("history").firstElementChild.append(...items);
   else byId("history").replaceChildren(items.length ? h("ul", { class: "past" }, ...items) : h("p", {}, "There was none yet; the reference holds."));
   oldest = calibrations.at(-1)?.version ?? oldest;

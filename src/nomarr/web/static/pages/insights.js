@@ -27,7 +27,7 @@ function table(label, names, rows) {
 
 function showCoverage({ libraries }) {
   byId("coverage").replaceChildren(table("How far each library is", ["Library", "Tracks", "Heard", "Tagged", "Failed", "Share"], libraries.map((one) =>
-    [one.library_name, ...["files", "analysed", "tagged", "failed"].map((name) => linked(one[name], one.links[name])), percent(one.percentage / 100, 1)])));
+    [one.library_name, ...["files", "analysed", "tagged", "failed"].map((name) => linked(one[name], one.links[name])), one.files ? percent(one.percentage / 100, 1) : "–"])));
 }
 
 function showMoods({ mood_distribution: moods, analysed_tracks: analysed, links }) {
@@ -108,7 +108,7 @@ function showOverview(overview) {
 async function whatIsMissing() {
   const libraries = await api.get("/api/web/libraries");
   return libraries.length
-    ? empty({ heading: "No music here yet", text: "Numbers show up as soon as a scan has found the first track.", action: "See what is going on", to: "/" })
+    ? empty({ heading: "No music here yet", text: "Numbers show up as soon as a scan has found the first track.", action: "Go and scan it", to: "/library" })
     : empty({ heading: "No library yet", text: "Tell Nomarr where your music is.", action: "Set it up", to: "/welcome" });
 }
 

@@ -97,9 +97,11 @@ async function showTracks() {
   asking?.abort();
   const mine = (asking = new AbortController());
   const query = filters.query;
+  sessionStorage.setItem("nomarr-library", location.search); // for the way back from a track
   byId("list").setAttribute("aria-busy", "true");
   try {
-    const found = await api.get("/api/web/files", { ...query, limit: LIMIT, offset: query.offset ?? 0 }, mine.signal);
+    const wanted = Object.entries({ ...query, limit: LIMIT, offset: query.offset ?? 0 }).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
+    const found = await api.get("/api/web/files", new URLSearchParams(wanted), mine.signal); // also "year=": tracks without one
     if (found.offset && found.offset >= found.total) return filters.go({ offset: null });
     draw(found, query);
   } catch (error) {
@@ -168,6 +170,8 @@ async function retry(button, ids) {
   try {
     const { retried } = await api.post("/api/web/files/retry", { ids });
     toast(retried ? `${plural(retried, "file")} will be tried again` : "Nothing is wrong with it any more");
+    // What fails at once as it did before is no event.
+    for (const seconds of [2, 5, 15, 60]) setTimeout(refreshTracks, 1000 * seconds);
   } finally {
     button.disabled = false;
   }

@@ -1,5 +1,6 @@
 // One section at a time, named by the address behind the #. A section's elements load when it is opened: show(), hide().
 import "../elements/nom-about.js";
+import "../elements/nom-backups.js";
 import "../elements/nom-config.js";
 import "../elements/nom-keys.js";
 import "../elements/nom-lidarr.js";

@@ -1,26 +1,30 @@
 import { api } from "../api.js";
-import { ago, base, byId, clock, duration, fileName, h, href, say } from "../dom.js";
+import { ago, base, byId, clock, duration, fileName, h, href, plural, say } from "../dom.js";
 import { atMostEvery, listen } from "../events.js";
 import { empty } from "../elements/nom-empty.js";
 import { moodEditor } from "../elements/nom-mood-editor.js";
 import { player } from "../elements/nom-player.js";
 import { scoreBars } from "../elements/nom-scores.js";
 import { toast } from "../elements/nom-toasts.js";
-import { writes } from "../writes.js";
+import { fields, writes } from "../writes.js";
 import "../elements/nom-moods.js";
 
 const id = Number(location.pathname.slice(`${base}/tracks/`.length));
 const STATES = { pending: "Waiting", running: "Being heard", error: "Problem", missing: "Missing", new: "Not heard" };
 const editor = moodEditor();
 const written = writes();
+const refresh = atMostEvery(1500, show);
+
+let latest = 0;
 
 async function show() {
+  const mine = ++latest;
   const [track, found] = await Promise.all([api.get(`/api/web/files/${id}`), reasons()]);
+  if (mine !== latest) return; // somebody asked again meanwhile, and knows better
   showHead(track);
   showProblem(track);
   byId("scores").replaceChildren(track.scores.length ? scoreBars(track.scores, byId("track").dataset.namespace) : h("p", { class: "soft" }, "None before it was heard."));
-  byId("own").replaceChildren(Object.keys(track.tags).length ? h("dl", { class: "changes" }, ...Object.entries(track.tags).map(([name, values]) =>
-    h("div", {}, h("dt", {}, name), h("dd", {}, values.join(", "))))) : h("p", { class: "soft" }, "No tags but title, artist and the like."));
+  byId("own").replaceChildren(Object.keys(track.tags).length ? fields("Tags of the file’s own", Object.entries(track.tags).map(([name, values]) => [name, [], values])) : h("p", { class: "soft" }, "No tags but title, artist and the like."));
   byId("words").words = track.moods;
   byId("words").hidden = !track.analyzed_at;
   editor.show(track, found);
@@ -79,6 +83,7 @@ function showProblem(track) {
 async function retry() {
   const { retried } = await api.post("/api/web/files/retry", { ids: [id] });
   toast(retried ? "It will be tried again" : "Nothing is wrong with it any more");
+  for (const seconds of [2, 5, 15, 60]) setTimeout(refresh, 1000 * seconds); // what fails as before is no event
 }
 
 async function hear(track) {
@@ -87,7 +92,7 @@ async function hear(track) {
 
 async function showAgreement(track) {
   const { verdicts, agreed } = await api.get("/api/web/moods/agreement", { library_id: track.library_id });
-  say("agreement", verdicts ? `The models agree with ${Math.round(agreed * 100)} % of what was settled by hand in this library (${verdicts})` : "");
+  say("agreement", verdicts ? `${plural(verdicts, "correction")} in this library; the models agree with ${Math.round(agreed * 100)} % of them` : "");
 }
 
 byId("title").tabIndex = -1;
@@ -96,7 +101,7 @@ byId("file").append(written.plan);
 byId("history").append(written.history);
 editor.addEventListener("corrected", show);
 written.addEventListener("written", show);
-if (new URL(document.referrer || location).pathname === `${base}/library`) byId("back").href = document.referrer; // with its filters
+byId("back").href = href("/library") + (sessionStorage.getItem("nomarr-library") ?? ""); // with the filters of before
 
 try {
   await show();
@@ -105,6 +110,5 @@ try {
   byId("track").replaceChildren(h("h1", {}, "No such track"), empty({ heading: "It is not here", text: error.message, action: "To the library", to: "/library" }));
 }
 if (byId("rest")) {
-  const refresh = atMostEvery(1500, show);
   listen({ "queue:jobs": (job) => job.id === id && refresh() });
 }
