@@ -23,6 +23,7 @@ from nomarr.settings import Settings
 from nomarr.store import files, libraries, preferences, scores, snapshots, workers
 from nomarr.store.database import Database, patches_beside
 from nomarr.store.files import NewFile
+from nomarr.watching.keeper import Keeper
 
 NOW = 1_800_000_000_000  # 2027-01-15T08:00:00Z
 DAY_MS = 24 * HOUR_MS
@@ -113,6 +114,16 @@ def test_it_is_made_when_it_is_due_and_not_before(embedded: Database, settings: 
     with embedded.write() as tx:
         config.change(tx, settings, "backup_interval_h", "24")
     assert make_if_due(embedded, settings) is not None
+
+
+def test_of_several_servers_one_makes_it(embedded: Database, settings: Settings) -> None:
+    first, second = Keeper(embedded, settings), Keeper(embedded, settings)
+    for keeper in (first, second):
+        keeper._hold_lease()
+    second._back_up()
+    assert found(backups.folder(settings)) == []
+    first._back_up()
+    assert len(found(backups.folder(settings))) == 1
 
 
 def test_a_failure_is_noted_and_tried_again_after_an_hour(embedded: Database, settings: Settings) -> None:

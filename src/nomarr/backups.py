@@ -146,15 +146,9 @@ def restore(settings: Settings, backup: Path, *, now: int, force: bool = False) 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _refuse_narrow(target.parent, _size(backup))
-        fresh = target.with_name(f"{PART}{target.name}")
-        _copy_both(backup, fresh)
-        aside = _put_aside(target, now)
-        os.replace(patches_beside(fresh), patches_beside(target))
-        os.replace(fresh, target)
-        _to_disk(target.parent)
+        return _put_in_place(backup, target, now)
     except OSError as error:
         raise DatabaseProblem(f"{printable(target)}: the backup cannot be put there: {error.strerror}") from error
-    return aside
 
 
 # making
@@ -237,6 +231,20 @@ def _refuse_used(database: Database, target: Path) -> None:
         ) from error
     if elsewhere:
         raise Conflict(f"{printable(target)} is in use by {', '.join(elsewhere)}. Nothing was changed")
+
+
+def _put_in_place(backup: Path, target: Path, now: int) -> Path | None:
+    fresh = target.with_name(f"{PART}{target.name}")
+    try:
+        _copy_both(backup, fresh)
+        aside = _put_aside(target, now)
+        os.replace(patches_beside(fresh), patches_beside(target))
+        os.replace(fresh, target)
+        _to_disk(target.parent)
+    finally:
+        for left in (fresh, patches_beside(fresh)):
+            left.unlink(missing_ok=True)
+    return aside
 
 
 def _copy_both(backup: Path, fresh: Path) -> None:

@@ -37,7 +37,7 @@ SAME_LENGTH_S = 0.5
 
 Progress = Callable[[int, int | None], None]  # files done, and in all where that is known
 Model = TypeVar("Model", bound=BaseModel)
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1.001)]  # a mean of ones may be a little more
 Number = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
 Tiers = dict[str, Annotated[int, Field(ge=0, le=3)]]
@@ -156,9 +156,13 @@ def export_results(db: Database, out: BinaryIO, *, with_embeddings: bool, progre
         total = results.count(tx)
         out.write(_line(_header(tx, total)))
         while some := results.page(tx, after=last, limit=BATCH):
-            corrected = corrections.of_many(tx, [file.id for file in some])
+            ids = [file.id for file in some]
+            heard, corrected = results.scores_of(tx, ids), corrections.of_many(tx, ids)
             for file in some:
-                out.write(_line(_file_line(tx, file, corrected.get(file.id), with_embeddings=with_embeddings)))
+                line = _file_line(file, heard.get(file.id, []), corrected.get(file.id))
+                if with_embeddings:
+                    line["embeddings"] = _embeddings(tx, file.id)
+                out.write(_line(line))
             last, done = some[-1].id, done + len(some)
             progress(done, total)
     return done
@@ -180,30 +184,28 @@ def _header(tx: Transaction, total: int) -> dict[str, Any]:
     }
 
 
-def _file_line(
-    tx: Transaction, file: FileFound, correction: Correction | None, *, with_embeddings: bool
-) -> dict[str, Any]:
+def _file_line(file: FileFound, packs: Sequence[PackScores], correction: Correction | None) -> dict[str, Any]:
     line = {name: value for name, value in asdict(file).items() if name != "id" and value is not None}
-    line["packs"] = [_pack(pack) for pack in scores.load(tx, file.id)]
+    line["packs"] = [_pack(pack) for pack in packs]
     if correction is not None:
         kept = None if correction.kept is None else dict(correction.kept)
         line["corrections"] = {"moods": dict(correction.moods), "kept": kept}
-    if with_embeddings:
-        found = (scores.load_embedding(tx, file.id, backbone) for backbone in results.backbones(tx, file.id))
-        line["embeddings"] = [_embedding(embedding) for embedding in found if embedding is not None]
     return line
 
 
 def _pack(pack: PackScores) -> dict[str, Any]:
-    pairs = zip(pack.values, pack.spreads, strict=True)
+    triples = zip(pack.heads, pack.values.tolist(), pack.spreads.tolist(), strict=True)
     return {
         "pack": pack.pack,
         "fingerprint": pack.fingerprint,
         "backbone": pack.backbone,
-        "scores": {
-            head: [_short(value), _short(spread)] for head, (value, spread) in zip(pack.heads, pairs, strict=True)
-        },
+        "scores": {head: [_short(value), _short(spread)] for head, value, spread in triples},
     }
+
+
+def _embeddings(tx: Transaction, file_id: int) -> list[dict[str, Any]]:
+    found = (scores.load_embedding(tx, file_id, backbone) for backbone in results.backbones(tx, file_id))
+    return [_embedding(embedding) for embedding in found if embedding is not None]
 
 
 def _embedding(embedding: Embedding) -> dict[str, Any]:
@@ -216,9 +218,9 @@ def _embedding(embedding: Embedding) -> dict[str, Any]:
     }
 
 
-def _short(value: np.float32) -> float:
+def _short(value: float) -> float:
     """With no more digits than it takes to get the very same float32 back."""
-    return float(np.format_float_positional(value, unique=True))
+    return float(f"{value:.9g}")
 
 
 def _line(content: Mapping[str, Any]) -> bytes:

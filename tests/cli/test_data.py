@@ -110,3 +110,11 @@ def test_a_copy_waits_for_nobody_to_work_and_runs_on_the_other_database(
         assert "PostgreSQL is backed up by its own tools" in moved.run("backup").stderr
     finally:
         _administer(Path(postgresql_server), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_no_empty_database_is_made_to_be_saved(ground: Ground, tmp_path: Path) -> None:
+    for command in (("backup",), ("export", tmp_path / "x"), ("db", "copy", "--to", f"sqlite:///{tmp_path}/x.db")):
+        done = ground.run(*command)
+        assert (done.returncode, "there is no database" in done.stderr) == (2, True), done.stderr
+    assert not (ground.folder / "data").exists()
+    assert not (tmp_path / "x").exists()

@@ -100,7 +100,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, small_models: Path, tracks: d
 
 @pytest.fixture(scope="session")
 def heard_site(tmp_path_factory: pytest.TempPathFactory, small_models: Path) -> Iterator[Site]:
-    """A server whose libraries were heard by the default packs, as far as the database knows; its workers are paused."""
+    """A server whose libraries were heard by the default packs, as far as its database knows; workers are paused."""
     ground = Ground(tmp_path_factory.mktemp("heard"), small_models)
     rng = np.random.default_rng(7)
     with Database(ground.settings().database) as db:

@@ -129,7 +129,9 @@ def test_a_key_is_made_used_and_revoked(visitor: Visitor, site: Site) -> None:
 def test_a_key_for_lidarr_is_made_tried_and_heard_of(visitor: Visitor, site: Site) -> None:
     visitor.expected.add("401 (Unauthorized)")
     page = visitor.open("/settings#lidarr")
-    expect(page.get_by_role("group", name="To copy: the webhook’s URL")).to_contain_text(f"{site.address}/api/v1/hooks/lidarr")
+    expect(page.get_by_role("group", name="To copy: the webhook’s URL")).to_contain_text(
+        f"{site.address}/api/v1/hooks/lidarr"
+    )
     page.get_by_label("API key for Lidarr").fill("nom_wrong")
     page.get_by_role("button", name="Test it").click()
     expect(page.get_by_text("The API key is not valid")).to_be_visible()
@@ -139,7 +141,9 @@ def test_a_key_for_lidarr_is_made_tried_and_heard_of(visitor: Visitor, site: Sit
     expect(page.get_by_text("Nomarr is ready: the key is right")).to_be_visible()
     expect(page.locator(".events li").first).to_contain_text("Test – Nomarr is ready")
     page.get_by_label("Nomarr’s address, as Lidarr reaches it").fill("http://nomarr:8356/")
-    expect(page.get_by_role("group", name="To copy: the webhook’s URL")).to_contain_text("http://nomarr:8356/api/v1/hooks/lidarr")
+    expect(page.get_by_role("group", name="To copy: the webhook’s URL")).to_contain_text(
+        "http://nomarr:8356/api/v1/hooks/lidarr"
+    )
     page.get_by_text("By script instead").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="nomarr-lidarr.sh").click()

@@ -75,7 +75,9 @@ def test_values_may_come_as_text_or_as_what_they_are(client: httpx.Client, key: 
 
 
 def test_what_would_hold_without_a_change_is_told_and_no_secret_of_it(home: Home) -> None:
-    home.settings = home.settings.model_copy(update={"scan_interval_h": 6, "navidrome_password": SecretStr("of the file")})
+    home.settings = home.settings.model_copy(
+        update={"scan_interval_h": 6, "navidrome_password": SecretStr("of the file")}
+    )
     home.start()
     client = home.connect(token=home.token)
     put(client, "scan_interval_h", "12")

@@ -605,7 +605,9 @@ def test_the_last_events_say_what_led_nowhere(
     assert (imported["first_not_ours"], imported["why"]) == ("/data/elsewhere/Two.flac", "unmapped")
 
 
-def test_no_more_than_twenty_events_are_kept_and_none_of_them_is_long(lidarr: httpx.Client, client: httpx.Client) -> None:
+def test_no_more_than_twenty_events_are_kept_and_none_of_them_is_long(
+    lidarr: httpx.Client, client: httpx.Client
+) -> None:
     for number in range(22):
         lidarr.post(URL, json={"eventType": f"{number:02}" + "x" * 5000})
     events = client.get(LAST).json()

@@ -16,9 +16,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from nomarr import backups, config
 from nomarr.cli.ground import open_database
-from nomarr.errors import Conflict, InvalidInput, printable
+from nomarr.errors import Conflict, InvalidInput, NotFound, printable
 from nomarr.exchange import export_results, import_results
-from nomarr.settings import load_settings
+from nomarr.settings import Settings, load_settings
 from nomarr.store import copying
 from nomarr.store.database import Database
 
@@ -27,7 +27,8 @@ console = Console(stderr=True)  # stdout may be where results go
 
 def run_copy(to: str, source: str | None, *, with_patches: bool, restart: bool, force: bool) -> int:
     settings = load_settings()
-    with open_database(load_settings(database_url=source)) as old, Database(to) as new:
+    with _existing(load_settings(database_url=source)) as old, Database(to) as new:
+        old.migrate()
         with old.read() as tx:
             users = copying.users(tx, now=tx.now_ms(), silent_ms=settings.lease_s * 1000)
         if users and not force:
@@ -48,13 +49,15 @@ def run_copy(to: str, source: str | None, *, with_patches: bool, restart: bool, 
     for table in copied:
         if table.rows:
             console.print(f"{table.table}: {table.rows} rows, checksum {table.checksum[:12]}", highlight=False)
-    console.print(f"All of it is in {new.name}, and the same. Set NOMARR_DATABASE_URL to use it.", markup=False)
+    console.print(
+        f"All of it is in {new.name}, and the same. Set NOMARR_DATABASE_URL to use it.", markup=False, soft_wrap=True
+    )
     return 0
 
 
 def run_backup(to: Path | None, *, with_patches: bool) -> int:
     settings = load_settings()
-    with open_database(settings) as db:
+    with _existing(settings) as db:  # as it is: a backup before an update is of the tables before it
         settings = config.current(db, settings)
         with db.read() as tx:
             now = tx.now_ms()
@@ -86,7 +89,8 @@ def run_restore(file: Path, *, force: bool) -> int:
 
 
 def run_export(file: str, *, with_embeddings: bool) -> int:
-    with open_database(load_settings()) as db, _bar() as bar, _written(file) as out:
+    with _existing(load_settings()) as db, _bar() as bar, _written(file) as out:
+        db.migrate()
         task = bar.add_task("exporting")
         count = export_results(
             db,
@@ -112,12 +116,23 @@ def run_import(file: str) -> int:
         f"{_files(done.taken)} took results over, {done.known} had their own; corrections of {_files(done.corrected)}, "
         f"{done.calibrations} calibrations.",
         highlight=False,
+        soft_wrap=True,
     )
     if done.absent:
         console.print(
-            f"{_files(done.absent)} of the export are not here, or were not scanned yet (nomarr scan).", style="yellow"
+            f"{_files(done.absent)} of the export are not here, or were not scanned yet (nomarr scan).",
+            style="yellow",
+            soft_wrap=True,
         )
     return 0
+
+
+def _existing(settings: Settings) -> Database:
+    """The database of the settings; NotFound where that would be a new, empty one."""
+    db = Database(settings.database)
+    if not db.is_postgresql and not Path(db.name).exists():
+        raise NotFound(f"{printable(db.name)}: there is no database")
+    return db
 
 
 @contextmanager

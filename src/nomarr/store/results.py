@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from nomarr.scores import Correction, Embedding, PackScores
 from nomarr.store import calibrations, copying, corrections, scores
@@ -11,6 +14,7 @@ from nomarr.store.calibrations import HEAD_COLUMNS, CalibrationRun
 from nomarr.store.database import Transaction
 from nomarr.store.files import CHUNK, FRESH_START, join_path
 from nomarr.store.schema import calibrations as calibrations_table
+from nomarr.store.scores import FLOAT32
 
 
 @dataclass(frozen=True)
@@ -102,9 +106,28 @@ def in_force(tx: Transaction) -> list[tuple[str | None, CalibrationRun]]:
     return [(None if run.library_id is None else names[run.library_id], run) for _, run in sorted(runs.items())]
 
 
-def heads_by_pack(tx: Transaction) -> dict[tuple[str, str], str]:
-    """(pack, fingerprint) -> its heads in order, as JSON."""
-    return {(row["pack"], row["fingerprint"]): row["heads"] for row in tx.all("SELECT * FROM score_packs")}
+def scores_of(tx: Transaction, file_ids: Sequence[int]) -> dict[int, list[PackScores]]:
+    """File -> all its scores, one entry per pack."""
+    packs = {row["id"]: row for row in tx.all("SELECT id, pack, fingerprint, backbone, heads FROM score_packs")}
+    heads = {pack_id: tuple(json.loads(row["heads"])) for pack_id, row in packs.items()}
+    rows = tx.all(
+        "SELECT file_id, pack_id, scores, spreads FROM file_scores WHERE file_id IN :ids ORDER BY file_id, pack_id",
+        ids=list(file_ids),
+    )
+    found: dict[int, list[PackScores]] = {}
+    for row in rows:
+        pack = packs[row["pack_id"]]
+        found.setdefault(row["file_id"], []).append(
+            PackScores(
+                pack["pack"],
+                pack["fingerprint"],
+                heads[row["pack_id"]],
+                np.frombuffer(row["scores"], FLOAT32),
+                np.frombuffer(row["spreads"], FLOAT32),
+                pack["backbone"],
+            )
+        )
+    return {file_id: sorted(some, key=lambda pack: pack.pack) for file_id, some in found.items()}
 
 
 def with_keys(tx: Transaction, audio_keys: Sequence[str]) -> list[Candidate]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse
@@ -36,6 +37,7 @@ EXAMPLE = {
         }
     ],
 }
+FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def make_backup(db: UseDatabase, settings: UseSettings, clock: UseClock) -> Done
     "/{name}",
     summary="Download a file of a backup",
     response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {}}}} | problems(401, 403, 404, 503),
+    responses=FILE | problems(401, 403, 404, 503),
 )
 @needs("admin")
 def download(name: str, settings: UseSettings) -> FileResponse:

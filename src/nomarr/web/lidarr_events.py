@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from fastapi import APIRouter, Depends
@@ -16,7 +17,7 @@ router = APIRouter(prefix="/api/web/lidarr", tags=["lidarr"], dependencies=[Depe
 
 EVENTS = "lidarr_events"  # the preference that holds them
 KEPT = 20
-LONGEST = 300  # characters of a name or a path
+LONGEST = 300  # characters of each text
 EXAMPLE = {
     "at": "2027-01-15T08:00:00Z",
     "event": "Download",
@@ -49,11 +50,16 @@ def last_events(db: UseDatabase) -> list[LidarrEvent]:
 
 
 def remember(
-    tx: Transaction, event: str, message: str, paths: int = 0, not_ours: list[tuple[str, str]] | None = None, *, now: int
+    tx: Transaction,
+    event: str,
+    message: str,
+    paths: int = 0,
+    not_ours: Sequence[tuple[str, str]] = (),
+    *,
+    now: int,
 ) -> None:
     """Keep an event; `not_ours` are the paths that led nowhere, each with its status."""
     path, why = not_ours[0] if not_ours else (None, None)
-    latest = LidarrEvent(
-        utc(now), event[:LONGEST], message, paths, len(not_ours or ()), path and path[:LONGEST], why
-    )
+    event, message, path = event[:LONGEST], message[:LONGEST], path and path[:LONGEST]
+    latest = LidarrEvent(utc(now), event, message, paths, len(not_ours), path, why)
     preferences.put(tx, EVENTS, [asdict(latest), *preferences.get(tx, EVENTS, [])][:KEPT])

@@ -36,8 +36,9 @@ HEAD = {
 
 @dataclass(frozen=True)
 class HeadSpread:
-    """`counts` are raw scores in 50 equal steps from 0 to `end`, `above` those beyond. `p5` and `p95` are the ends that hold, `percentiles_from`
-    their calibration or `reference`; null where there are none. `name` is what the score is written under.
+    """`counts` are raw scores in 50 equal steps from 0 to `end`, `above` those beyond. `p5` and `p95` are the ends that
+    hold, `percentiles_from` their calibration or `reference`; null where there are none. `name` is what the score is
+    written under.
     """
 
     name: str

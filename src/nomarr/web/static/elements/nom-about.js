@@ -19,6 +19,6 @@ customElements.define("nom-about", class extends HTMLElement {
 function pack({ name, title, licence, source, fingerprint, heads }) {
   return h("li", {}, h("h4", {}, title), h("dl", { class: "entries" }, ...[["Name", h("code", {}, name)], ["Licence", licence],
     ["From", /^https?:/.test(source) ? h("a", { href: source, rel: "noreferrer", target: "_blank" }, source) : source], ["Fingerprint of its weights", h("code", {}, fingerprint)],
-    ["Hears", h("details", {}, h("summary", {}, plural(heads.length, "thing")), h("p", { class: "soft" }, heads.join(", ")))]]
+    ["Scores", h("details", {}, h("summary", {}, plural(heads.length, "score")), h("p", { class: "soft" }, heads.join(", ")))]]
     .map(([term, what]) => h("div", {}, h("dt", {}, term), h("dd", {}, what || "–")))));
 }

@@ -3,7 +3,7 @@
 import { h, icon } from "../dom.js";
 import { choiceOf, choices, editorOf, toText, valueAfter } from "../rules.js";
 
-const MATCHES = { all: "all of these hold", any: "any of these holds", none: "none of these holds" };
+const MATCHES = { all: "all of these", any: "any of these", none: "none of these" };
 const GROUPS = [
   ["Mood words", (field) => field.kind === "words" || (field.mood && !field.operators.includes("gt"))],
   ["Scores, 0 to 1", (field) => field.kind === "score" && field.known === "here"],
@@ -82,7 +82,7 @@ customElements.define("nom-rules", class extends HTMLElement {
       return h("li", {}, ..."parts" in part ? [this.group(part, at, remover)] : [this.rule(part, at), remover]);
     });
     return h("div", { class: "rule-group", role: "group", "aria-label": path.length ? `Group ${place}` : "Rules" },
-      h("div", { class: "rule-match" }, h("span", {}, path.length ? "where" : "Tracks where"), match, remover),
+      h("div", { class: "rule-match" }, h("span", {}, path.length ? "with" : "Tracks with"), match, remover),
       h("ul", {}, ...parts), h("div", { class: "row" }, this.adder(group, path, "Add a rule", () => this.blank()),
         path.length < DEEPEST ? this.adder(group, path, "Add a group", () => ({ match: "any", parts: [this.blank()] })) : null));
   }

@@ -53,7 +53,7 @@ customElements.define("nom-workers", class extends HTMLElement {
 
   async #restart() {
     const busy = this.workers.processes.filter((one) => one.state === "busy").length;
-    const text = `${this.workers.processes.length === 1 ? "1 worker ends" : `${number(this.workers.processes.length)} workers end`} after the file in hand${busy ? ` (${plural(busy, "file")})` : ""}, and what is left is done after the start; it is away for some seconds. Logins and the queue stay, nothing is lost.`;
+    const text = `${this.workers.processes.length === 1 ? "1 worker ends" : `${number(this.workers.processes.length)} workers end`} after the file in hand${busy ? ` (${plural(busy, "file")})` : ""}, and what is left is done after the start; the server is away for some seconds. Logins and the queue stay, nothing is lost.`;
     if (!(await ask({ title: "Restart the server?", text, action: "Restart", isHarmless: true }))) return;
     const { uptime_s: before } = await api.get("/api/web/info");
     toast((await api.post("/api/web/worker/restart")).message);
