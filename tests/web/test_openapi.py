@@ -22,6 +22,7 @@ from .conftest import Home
 EXAMPLES = 12  # of valid and of invalid requests each, for every route
 ENDLESS = "/api/web/events/status"
 OTHER_KINDS = {ENDLESS: "text/event-stream", "/metrics": "text/plain", "/api/web/files/{file_id}/audio": "audio/*"}
+AGREEMENT = "/api/web/moods/agreement"
 TAKES_NOTHING = {"/ping", "/health/live", "/health/ready"}
 OPEN = {*TAKES_NOTHING, "/api/web/auth/login"}
 
@@ -79,7 +80,7 @@ def test_a_route_says_what_it_does_answers_and_refuses(described: tuple[str, dic
     assert "422" not in answers, "invalid input is a 400 here"
     (good,) = [answer for status, answer in answers.items() if status.startswith("2")]
     (kind, content), *others = good["content"].items()
-    assert [other for other, _ in others] == (["text/csv"] if "/analytics/" in path else [])
+    assert [other for other, _ in others] == (["text/csv"] if "/analytics/" in path or path == AGREEMENT else [])
     assert content["schema"], "a response model"
     assert kind == OTHER_KINDS.get(path, "application/json")
     for status, answer in answers.items():
