@@ -78,7 +78,11 @@ def test_a_login_sets_a_cookie_that_scripts_and_other_sites_cannot_use(stranger:
 
 @pytest.mark.parametrize(
     ("base_url", "address", "is_secure"),
-    [("https://nomarr", "192.0.2.1", True), ("http://nomarr", "127.0.0.1", True), ("http://nomarr", "192.0.2.1", False)],
+    [
+        ("https://nomarr", "192.0.2.1", True),
+        ("http://nomarr", "127.0.0.1", True),
+        ("http://nomarr", "192.0.2.1", False),
+    ],
 )
 def test_the_cookie_stays_on_https_where_the_login_came_by_it(
     home: Home, base_url: str, address: str, is_secure: bool

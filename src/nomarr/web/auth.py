@@ -308,7 +308,9 @@ def begin_session(
     summary="End this session",
     responses=example({"message": "Logged out", "status": "success"}) | problems(401, 403, 503),
 )
-def logout(request: Request, response: Response, db: UseDatabase, caller: Annotated[Caller, Depends(require_login)]) -> Done:
+def logout(
+    request: Request, response: Response, db: UseDatabase, caller: Annotated[Caller, Depends(require_login)]
+) -> Done:
     if caller.session is None:
         raise Forbidden("This request came with an API key; there is no session to end")
     with db.write() as tx:
