@@ -47,7 +47,7 @@ def titles(answer: dict[str, Any]) -> Sequence[str]:
 def test_a_preview_counts_and_shows_the_tracks(client: httpx.Client, heard: list[LibraryFile]) -> None:
     answer = ask(client, "nom:danceability >= 0.5", sort="-nom:danceability", preview_limit=1)
     assert (answer["matched_tracks"], answer["total_matching"], answer["not_evaluated"]) == (2, 2, [])
-    assert answer["preview"] == [{"path": heard[0].path, "title": "One", "artist": "Nina"}]
+    assert answer["preview"] == [{"id": heard[0].id, "path": heard[0].path, "title": "One", "artist": "Nina"}]
     assert answer["not_written"] == 2
     assert ask(client, "year >= 0")["not_written"] == 0
     assert titles(ask(client, "artist is Nina AND NOT title is One")) == ["Two"]

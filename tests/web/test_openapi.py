@@ -21,7 +21,12 @@ from .conftest import Home
 
 EXAMPLES = 12  # of valid and of invalid requests each, for every route
 ENDLESS = "/api/web/events/status"
-OTHER_KINDS = {ENDLESS: "text/event-stream", "/metrics": "text/plain", "/api/web/files/{file_id}/audio": "audio/*"}
+OTHER_KINDS = {
+    ENDLESS: "text/event-stream",
+    "/metrics": "text/plain",
+    "/api/web/files/{file_id}/audio": "audio/*",
+    "/api/web/backups/{name}": "application/vnd.sqlite3",
+}
 AGREEMENT = "/api/web/moods/agreement"
 TAKES_NOTHING = {"/ping", "/health/live", "/health/ready"}
 OPEN = {*TAKES_NOTHING, "/api/web/auth/login"}

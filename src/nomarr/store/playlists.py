@@ -69,6 +69,7 @@ _PATTERNS = {"contains": "%{}%", "notContains": "%{}%", "startsWith": "{}%", "en
 class ListedTrack:
     """A track of a playlist, as Navidrome would show it."""
 
+    id: int
     path: str
     title: str
     artist: str
@@ -300,7 +301,12 @@ class FileQuery:
             ids=list(ids) or [-1],
         )
         found = {
-            row["id"]: ListedTrack(join_path(row["root_path"], row["folder"], row["name"]), row["title"], row["artist"])
+            row["id"]: ListedTrack(
+                id=row["id"],
+                path=join_path(row["root_path"], row["folder"], row["name"]),
+                title=row["title"],
+                artist=row["artist"],
+            )
             for row in rows
         }
         return [found[file_id] for file_id in ids]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from fastapi.responses import FileResponse
 
 from nomarr import backups
@@ -23,6 +23,7 @@ from nomarr.web.context import UseClock, UseDatabase, UseSettings
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/api/web/backups", tags=["system"], dependencies=[Depends(require_login)])
 
+FileName = Annotated[str, Path(min_length=1, max_length=100)]
 EXAMPLE = {
     "state": "ok",
     "about": "A backup is made every 24 hours; of each of the last 7 days one is kept.",
@@ -37,7 +38,13 @@ EXAMPLE = {
         }
     ],
 }
-FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            "application/vnd.sqlite3": {"schema": {"type": "string", "format": "binary"}, "example": "the file's bytes"}
+        }
+    }
+}
 
 
 @dataclass(frozen=True)
@@ -106,15 +113,15 @@ def make_backup(db: UseDatabase, settings: UseSettings, clock: UseClock) -> Done
     "/{name}",
     summary="Download a file of a backup",
     response_class=FileResponse,
-    responses=FILE | problems(401, 403, 404, 503),
+    responses=FILE | problems(400, 401, 403, 404, 503),
 )
 @needs("admin")
-def download(name: str, settings: UseSettings) -> FileResponse:
+def download(name: FileName, settings: UseSettings) -> FileResponse:
     """One of the `files` of the list. Keep it as you keep your passwords: it holds what logins are compared with."""
     for backup in backups.found(backups.folder(settings)):
         for file in (backup.file, patches_beside(backup.file)):
             if file.name == name and file.is_file():
-                return FileResponse(file, media_type="application/octet-stream", filename=name)
+                return FileResponse(file, media_type="application/vnd.sqlite3", filename=name)
     raise NotFound("There is no such backup")
 
 

@@ -22,7 +22,7 @@ from nomarr.web.paths import AbsolutePath
 
 router = APIRouter(prefix="/api/web/fs", tags=["libraries"], dependencies=[Depends(require_login)])
 
-USUAL_ROOTS = ("~", "/music", "/media", "/mnt", "/data")
+USUAL_ROOTS = ("~", "/music", "/media", "/mnt", "/data", "/srv")
 MOST_ENTRIES = 20_000  # looked at in one folder
 MOST_FOLDERS = 1000  # listed of it
 EXAMPLE = {

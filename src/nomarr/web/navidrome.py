@@ -35,7 +35,7 @@ LibraryId = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="left ou
 Sort = Annotated[str, StringConstraints(max_length=500)]
 
 QUERY = 'nom:mood_happy is true AND (nom:danceability > 0.7 OR genre contains "house") AND NOT year < 1990'
-TRACK = {"path": "/music/Artist/Album/Track.mp3", "title": "Happy Song", "artist": "Artist Name"}
+TRACK = {"id": 42, "path": "/music/Artist/Album/Track.mp3", "title": "Happy Song", "artist": "Artist Name"}
 TAG = {
     "tag_key": "nom:mood_happy",
     "type": "float",

@@ -60,10 +60,14 @@ class GroupAnswer:
 
 @dataclass(frozen=True)
 class TreeAnswer:
-    """`query` is the text as it was given, or as the rules say it."""
+    """`query` is the text as it was given, or as the rules say it; the others are what a playlist says beside them."""
 
     query: str
     tree: GroupAnswer
+    sort: str
+    limit: int
+    name: str
+    comment: str
 
 
 DANCEABILITY = {
@@ -82,6 +86,7 @@ TREE = {
         {"match": "none", "parts": [{"field": "year", "operator": "lt", "value": 1990}]},
     ],
 }
+BESIDE = {"sort": "-year,title", "limit": 500, "name": "", "comment": ""}
 
 
 @router.get(
@@ -97,17 +102,22 @@ def list_fields(request: Request, db: UseDatabase, settings: UseSettings) -> lis
 @router.post(
     "/parse",
     summary="A query as a tree",
-    responses=example({"query": "nom:danceability > 0.7 AND NOT year < 1990", "tree": TREE})
+    responses=example({"query": "nom:danceability > 0.7 AND NOT year < 1990", "tree": TREE, **BESIDE})
     | problems(400, 401, 403, 413, 503),
 )
 @needs("read")
 def parse_query(request: Request, body: Rules, db: UseDatabase, settings: UseSettings) -> TreeAnswer:
     """What cannot be read is a 400 that begins with the place, as in `column 19: ...`, counted in characters from 1."""
     with ground_of(request, db, settings, None) as ground:
-        rules = body.playlist(ground.fields).rules
-    tree = _tree(rules)
+        playlist = body.playlist(ground.fields)
+    tree = _tree(playlist.rules)
     return TreeAnswer(
-        body.query or to_text(rules), tree if isinstance(tree, GroupAnswer) else GroupAnswer("all", [tree])
+        query=body.query or to_text(playlist.rules),
+        tree=tree if isinstance(tree, GroupAnswer) else GroupAnswer("all", [tree]),
+        sort=",".join(("-" if order.descending else "") + order.field.name for order in playlist.sort),
+        limit=playlist.limit,
+        name=playlist.name,
+        comment=playlist.comment,
     )
 
 

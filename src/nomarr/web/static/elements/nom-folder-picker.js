@@ -30,7 +30,7 @@ customElements.define("nom-folder-picker", class extends HTMLElement {
     this.up.disabled = !this.value;
     this.list.replaceChildren(...listing.folders.map((folder) => this.item(folder)));
     this.note.textContent = listing.truncated ? "There are more folders than are shown here."
-      : listing.folders.length ? "" : this.value ? "No folders in here." : "There is no folder that Nomarr may look into; the setting browse_roots says which.";
+      : listing.folders.length ? (this.value ? "" : "It lies elsewhere? The setting browse_roots says where Nomarr may look.") : this.value ? "No folders in here." : "There is no folder that Nomarr may look into; the setting browse_roots says which.";
     if (had) (this.list.querySelector("button:enabled") ?? this.up).focus();
     this.dispatchEvent(new Event("change", { bubbles: true }));
   }

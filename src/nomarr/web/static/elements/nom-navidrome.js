@@ -2,9 +2,8 @@
 import { api } from "../api.js";
 import { ago, h, plural } from "../dom.js";
 import { copyable } from "./nom-copy.js";
+import "./nom-doctor.js";
 import { settings } from "./nom-setting.js";
-
-const VERDICTS = { ok: ["check", "In order"], warning: ["warning", "Look at this"], missing: ["warning", "Missing"], unknown: ["note", "Not known"] };
 
 customElements.define("nom-navidrome", class extends HTMLElement {
   known = new Map();
@@ -13,17 +12,14 @@ customElements.define("nom-navidrome", class extends HTMLElement {
     this.account = h("div");
     this.tested = h("p", { role: "status" });
     this.waiting = h("p", { class: "soft" });
-    this.steps = h("div", { role: "status" });
     this.tags = h("div", { class: "stack" });
     this.more = h("details", { ontoggle: () => this.more.open && this.#showTags() }, h("summary", {}, "Navidrome’s configuration"),
       h("div", { class: "stack" }, h("p", {}, "Append this to navidrome.toml (in Docker /data/navidrome.toml), restart Navidrome, and have it scan everything once. Then its smart playlists know our fields."), this.tags));
     this.replaceChildren(this.account,
       h("div", { class: "row" }, h("button", { type: "button", onclick: (event) => this.#test(event.target) }, "Test the connection"),
         h("span", { class: "hint" }, "Also tries what is entered above and not saved yet.")),
-      this.tested, this.waiting,
-      h("div", { class: "row" }, h("button", { type: "button", onclick: (event) => this.#examine(event.target) }, "Find out what is missing"),
-        h("span", { class: "hint" }, "Looks at every step from the address to the playlists; some seconds for every ten thousand songs.")),
-      this.steps, this.more);
+      this.tested, this.waiting, h("section", { class: "stack", "aria-labelledby": "navidrome-doctor" },
+        h("h3", { id: "navidrome-doctor" }, "Something is not there?"), document.createElement("nom-doctor")), this.more);
     this.addEventListener("saved", () => this.show());
   }
 
@@ -46,15 +42,6 @@ customElements.define("nom-navidrome", class extends HTMLElement {
       const { ok, message } = await api.post("/api/web/navidrome/test", body);
       this.tested.className = ok ? "good" : "problem";
       this.tested.textContent = message;
-    });
-  }
-
-  async #examine(button) {
-    await busy(button, this.steps, "Looking at every step …", async () => {
-      const { steps } = await api.post("/api/web/navidrome/doctor");
-      this.steps.className = "";
-      this.steps.replaceChildren(h("ol", { class: "verdicts" }, ...steps.map(({ name, verdict, evidence, advice }) =>
-        h("li", {}, h("span", { class: `badge is-${verdict}` }, VERDICTS[verdict][1]), h("div", {}, h("strong", {}, name.replaceAll("_", " ")), h("p", {}, evidence), advice ? h("p", { class: "soft" }, advice) : null)))));
     });
   }
 

@@ -43,7 +43,7 @@ customElements.define("nom-setting", class extends HTMLElement {
   }
 
   #draw() {
-    const { title, about, allowed, choices, type, unit, locked } = this.details;
+    const { title, about, allowed, choices, type, unit, locked, restart_required: waits } = this.details;
     const id = `setting-${this.key}`;
     this.control = this.#control({ id, "aria-describedby": `${id}-about ${id}-problem`, oninput: () => this.#changed(), onchange: () => this.#changed() });
     this.shown = this.#now();
@@ -55,7 +55,7 @@ customElements.define("nom-setting", class extends HTMLElement {
       if (this.typed !== null && !this.isSaving) this.#save(this.typed);
     } },
     type === "secret" ? h("input", { name: "username", autocomplete: "username", value: this.key, hidden: true }) : null, // browsers ask for one
-    h("div", { class: "words", id: `${id}-about` }, h("p", {}, about), hint ? h("p", { class: "hint" }, hint) : null, this.#origin()),
+    h("div", { class: "words", id: `${id}-about` }, h("p", {}, about), hint || waits ? h("p", { class: "hint" }, hint, waits ? h("strong", {}, " Holds after a restart", ", which Workers offers.") : null) : null, this.#origin()),
     h("div", { class: "entry" }, this.control, this.unitText, locked ? null : h("button", { type: "submit", class: "main", "aria-label": `Save: ${title}` }, "Save")),
     this.problem);
     this.replaceChildren(h("label", { for: id }, title), this.form);

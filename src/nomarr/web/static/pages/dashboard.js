@@ -5,7 +5,6 @@ import { empty } from "../elements/nom-empty.js";
 import { moods } from "../elements/nom-moods.js";
 
 const RECENT = 8;
-const known = new Map(); // id and time of analysis -> details of a track
 let isPaused = false;
 let queue = null;
 
@@ -50,19 +49,10 @@ async function showTotals() {
   say("total-hours", number(stats.total_duration_seconds / 3600, stats.total_duration_seconds < 36_000 ? 1 : 0));
 }
 
-async function detailsOf(file) {
-  const key = `${file.id} ${file.analyzed_at}`;
-  if (!known.has(key)) known.set(key, await api.get(`/api/web/files/${file.id}`));
-  return known.get(key);
-}
-
 async function showRecent() {
   const { files } = await api.get("/api/web/files", { sort: "-analyzed", status: "done", limit: RECENT });
-  const tracks = await Promise.all(files.map(detailsOf));
-  for (const key of [...known.keys()].slice(0, -10 * RECENT)) known.delete(key);
   if (byId("recent").contains(document.activeElement)) return; // somebody is about to follow a link
-  if (!tracks.length) byId("recent").replaceChildren(await nothingHeard());
-  else byId("recent").replaceChildren(h("ul", {}, ...tracks.map(row)));
+  byId("recent").replaceChildren(files.length ? h("ul", {}, ...files.map(row)) : await nothingHeard());
 }
 
 function row(track) {

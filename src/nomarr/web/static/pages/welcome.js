@@ -2,6 +2,7 @@ import { api } from "../api.js";
 import { byId, fileName, h, href } from "../dom.js";
 import { showError, toast } from "../elements/nom-toasts.js";
 import { moods } from "../elements/nom-moods.js";
+import { fields } from "../writes.js";
 import "../elements/nom-folder-picker.js";
 
 const steps = [...byId("steps").children];
@@ -85,8 +86,7 @@ function shown(file) {
   const text = file.problem ?? (count ? `${count} fields would be written` : "nothing would be written into it");
   return h("article", { class: "previewed stack" },
     h("h3", { class: "path" }, fileName(file.path)), moods(tiered(file.moods)),
-    count ? h("details", {}, h("summary", {}, text), h("dl", { class: "changes" }, [...words, ...file.changes.filter((one) => !words.includes(one))].map((change) =>
-      h("div", {}, h("dt", {}, change.field), h("dd", {}, change.before.length ? h("del", {}, change.before.join(", ")) : null, " ", change.after.join(", "))))))
+    count ? h("details", {}, h("summary", {}, text), fields("What would be written", [...words, ...file.changes.filter((one) => !words.includes(one))].map((one) => [one.field, one.before, one.after])))
       : h("p", { class: file.problem ? "problem" : "hint" }, text));
 }
 
