@@ -17,7 +17,7 @@ from nomarr.inference import packs
 from nomarr.inference.catalog import Suite, read_suite
 from nomarr.rescoring import score_new_heads
 from nomarr.settings import Settings
-from nomarr.store import libraries, runs
+from nomarr.store import copying, libraries, preferences, runs
 from nomarr.store.claims import Scope
 from nomarr.store.database import Database, Transaction
 from nomarr.store.libraries import Library
@@ -32,6 +32,7 @@ def open_database(settings: Settings) -> Database:
     try:
         db = Database(settings.database)
         db.migrate()
+        _refuse_half_a_copy(db)
     except DatabaseTooNew:
         raise
     except DatabaseProblem as error:
@@ -39,6 +40,13 @@ def open_database(settings: Settings) -> Database:
             raise
         raise DatabaseProblem(f"{error}; check NOMARR_DATABASE_URL, and that its server runs") from error
     return db
+
+
+def _refuse_half_a_copy(db: Database) -> None:
+    with db.read() as tx:
+        source = preferences.get(tx, copying.MARK)
+    if source is not None:
+        raise Conflict(f"{db.name} is a copy of {source} that is not complete; run `nomarr db copy` again")
 
 
 def _make_writable(folder: Path) -> None:

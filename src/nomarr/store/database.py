@@ -20,7 +20,7 @@ from sqlalchemy import exc as sql_errors
 from sqlalchemy import text as sql_text
 from sqlalchemy.engine import URL, make_url
 
-from nomarr.errors import DatabaseProblem, DatabaseTooNew
+from nomarr.errors import DatabaseProblem, DatabaseTooNew, InvalidInput
 from nomarr.store.schema import metadata
 
 Row = Mapping[str, Any]
@@ -28,6 +28,7 @@ Row = Mapping[str, Any]
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 30_000  # a scan's batch holds SQLite's write lock far shorter than this
 OLDEST_SQLITE = (3, 35)  # the first with RETURNING
+NO_TEXT = "A text holds a NUL character or half a character, which no database can keep"
 MIGRATION_LOCK = 0x6E6F6D61  # any number that only Nomarr asks PostgreSQL to lock
 BOOLEANS = frozenset(c.name for t in metadata.tables.values() for c in t.columns if isinstance(c.type, Boolean))
 
@@ -117,7 +118,14 @@ class Transaction:
 
     def _execute(self, sql: str, params: Row) -> CursorResult[Any]:
         lists = tuple(sorted(name for name, value in params.items() if isinstance(value, list | tuple)))
-        return self._connection.execute(_statement(sql, lists), params)
+        try:
+            return self._connection.execute(_statement(sql, lists), params)
+        except UnicodeEncodeError as error:
+            raise InvalidInput(NO_TEXT) from error
+        except sql_errors.DataError as error:
+            if "NUL" in str(error.orig):  # SQLite takes it
+                raise InvalidInput(NO_TEXT) from error
+            raise
 
     def _as_dicts(self, result: CursorResult[Any], rows: Sequence[Any]) -> list[Row]:
         names = list(result.keys())

@@ -18,7 +18,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import APIKeyCookie, APIKeyHeader, APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.http import HTTPBase
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from nomarr.errors import Forbidden, Unauthorized, printable
 from nomarr.secretkey import KEY_PREFIX, SecretKey
@@ -80,8 +80,19 @@ class Caller:
     key: str | None = None
 
 
+def _is_text(secret: SecretStr) -> SecretStr:
+    try:
+        secret.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise ValueError("a password must be valid Unicode text") from None
+    return secret
+
+
+Password = Annotated[SecretStr, AfterValidator(_is_text)]
+
+
 class LoginRequest(BaseModel):
-    password: SecretStr = Field(min_length=1, max_length=LONGEST_PASSWORD)
+    password: Password = Field(min_length=1, max_length=LONGEST_PASSWORD)
 
 
 @dataclass(frozen=True)

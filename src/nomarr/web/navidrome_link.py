@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from nomarr.errors import Conflict, InvalidInput, NavidromeProblem
 from nomarr.navidrome import doctor, rescan, tag_config
@@ -16,7 +16,7 @@ from nomarr.navidrome.connection import account_of
 from nomarr.settings import Settings, web_address
 from nomarr.store.database import Database
 from nomarr.web.answers import example, problems, utc
-from nomarr.web.auth import require_login
+from nomarr.web.auth import Password, require_login
 from nomarr.web.context import UseClock, UseDatabase, UseSettings
 from nomarr.web.navidrome import ground_of
 
@@ -30,7 +30,7 @@ class TestRequest(BaseModel):
 
     url: Text | None = Field(default=None, examples=["http://navidrome:4533"])
     user: Text | None = Field(default=None, examples=["admin"])
-    password: SecretStr | None = Field(default=None, max_length=1000, examples=["secret"])
+    password: Password | None = Field(default=None, max_length=1000, examples=["secret"])
 
 
 @dataclass(frozen=True)

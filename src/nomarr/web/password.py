@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field
 
 from nomarr.errors import Conflict, InvalidInput
 from nomarr.store import preferences
@@ -14,6 +14,7 @@ from nomarr.web.auth import (
     LONGEST_PASSWORD,
     PASSWORD,
     Login,
+    Password,
     begin_session,
     change_password,
     is_right,
@@ -27,7 +28,7 @@ router = APIRouter(prefix="/api/web/auth", tags=["auth"], dependencies=[Depends(
 SHORTEST = 8
 EXAMPLE = {"session_token": "xEC1SilYPKLbz8Bkg-QNM7rsEinA8ic27UOcfa0evik", "expires_in": 86400}
 
-Text = Annotated[SecretStr, Field(max_length=LONGEST_PASSWORD)]
+Text = Annotated[Password, Field(max_length=LONGEST_PASSWORD)]
 
 
 class NewPassword(BaseModel):

@@ -55,7 +55,7 @@ customElements.define("nom-setting", class extends HTMLElement {
       if (this.typed !== null && !this.isSaving) this.#save(this.typed);
     } },
     type === "secret" ? h("input", { name: "username", autocomplete: "username", value: this.key, hidden: true }) : null, // browsers ask for one
-    h("div", { class: "words", id: `${id}-about` }, h("p", {}, about), hint || waits ? h("p", { class: "hint" }, hint, waits ? h("strong", {}, " Holds after a restart", ", which Workers offers.") : null) : null, this.#origin()),
+    h("div", { class: "words", id: `${id}-about` }, h("p", {}, about), hint || waits ? h("p", { class: "hint" }, hint, waits ? [" ", h("strong", {}, "Holds after a restart"), ", which ", h("a", { href: "#workers" }, "Workers"), " offers."] : null) : null, this.#origin()),
     h("div", { class: "entry" }, this.control, this.unitText, locked ? null : h("button", { type: "submit", class: "main", "aria-label": `Save: ${title}` }, "Save")),
     this.problem);
     this.replaceChildren(h("label", { for: id }, title), this.form);

@@ -1,7 +1,8 @@
 import { api } from "../api.js";
-import { byId, h, number, plural, say } from "../dom.js";
+import { byId, h, href, number, plural, say } from "../dom.js";
 import { copyable } from "../elements/nom-copy.js";
 import { fieldOptions } from "../elements/nom-rules.js";
+import { read } from "./playlists-open.js";
 import { showPushed, showScan } from "./playlists-pushed.js";
 import { send } from "./playlists-send.js";
 import "../elements/nom-doctor.js";
@@ -63,7 +64,7 @@ function showFound({ matched_tracks: listed, total_matching: matching, not_writt
   if (unwritten) notes.push(`${number(unwritten)} of those that match are heard, but their files do not hold it yet: Navidrome cannot know`);
   if (unknown.length) notes.push(`without the rules on ${unknown.join(", ")}, which Navidrome alone knows`);
   say("count-notes", notes.join("; "));
-  const rows = preview.map(({ title, artist, path }) => h("li", { title: path }, h("strong", {}, title), h("span", { class: "soft" }, artist || "Unknown artist")));
+  const rows = preview.map(({ id, title, artist, path }) => h("li", { title: path }, h("a", { href: href(`/tracks/${id}`) }, title), h("span", { class: "soft" }, artist || "Unknown artist")));
   byId("sample").replaceChildren(...(rows.length ? rows : [h("li", { class: "soft" }, "No track is like that. Take a rule away, or ask for less of it.")]));
 }
 
@@ -113,7 +114,31 @@ function load({ name, text }) {
   byId("rules-title").scrollIntoView({ block: "start", behavior: "smooth" });
 }
 
+/** What another playlist said is gone. */
+function empty() {
+  orders = [];
+  showOrders();
+  byId("limit").value = form.elements.playlist_name.value = form.elements.comment.value = "";
+  builder.tree = null;
+  query.value = "";
+  isTextNewer = false;
+  changed();
+}
+
+async function openFile(file) {
+  const { name, comment, limit: most, sort, text } = await read(file);
+  empty();
+  orders = ordersOf(sort);
+  showOrders();
+  byId("limit").value = most || "";
+  form.elements.comment.value = comment;
+  load({ name, text });
+}
+
 // the order
+
+const ordersOf = (text) => text.split(",").map((part) => ({ field: part.replace(/^-/, ""), descending: part.startsWith("-") }))
+  .filter(({ field }) => field === "random" || sortable.some(({ name }) => name === field)).slice(0, MOST_ORDERS);
 
 function showOrders(focus) {
   const rows = orders.length < MOST_ORDERS ? [...orders, null] : orders;
@@ -153,9 +178,7 @@ async function begin() {
   builder.fields = fields;
   builder.tree = null;
   sortable = fields.filter((field) => field.has_order && field.kind !== "random" && field.known !== "not_yet");
-  const known = new Set(["random", ...sortable.map(({ name }) => name)]);
-  orders = (given.get("sort") ?? "").split(",").map((part) => ({ field: part.replace(/^-/, ""), descending: part.startsWith("-") }))
-    .filter(({ field }) => known.has(field)).slice(0, MOST_ORDERS);
+  orders = ordersOf(given.get("sort") ?? "");
   showOrders();
   byId("limit").value = given.get("limit") ?? "";
   form.elements.playlist_name.value = given.get("name") ?? "";
@@ -174,14 +197,12 @@ builder.addEventListener("change", () => {
   changed();
 });
 byId("limit").addEventListener("input", changed);
-byId("clear").addEventListener("click", () => {
-  orders = [];
-  showOrders();
-  byId("limit").value = form.elements.playlist_name.value = form.elements.comment.value = "";
-  builder.tree = null;
-  query.value = "";
-  isTextNewer = false;
-  changed();
+byId("clear").addEventListener("click", empty);
+byId("open").addEventListener("click", () => byId("nsp").click());
+byId("nsp").addEventListener("change", async ({ target }) => {
+  const [file] = target.files;
+  target.value = ""; // the same one may be chosen again
+  if (file) await openFile(file);
 });
 form.addEventListener("submit", (event) => {
   event.preventDefault();
