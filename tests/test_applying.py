@@ -250,3 +250,37 @@ def test_nothing_can_be_held_where_nothing_was_ordered(db: Database) -> None:
     server.step()
     assert server.begin(None) == applying.Applied(0, 0)
     assert far(db) is None
+
+
+def test_a_calibration_that_comes_meanwhile_is_what_files_are_brought_up_to(
+    db: Database, library: Library, tmp_path: Path
+) -> None:
+    fill(db, library.id, 10)
+    generate(db, tmp_path)
+    server = begun(db)
+    server.begin(None)
+    write(db, waiting(db))
+    generate(db, tmp_path)
+    while far(db) is not None:
+        server.step()
+        write(db, waiting(db))
+    with db.read() as tx:
+        assert calibrations.tagged_by_label(tx) == {library.id: {calibrations.current_label(tx, library.id): 10}}
+
+
+def test_what_another_server_finished_is_forgotten(db: Database, library: Library, tmp_path: Path) -> None:
+    fill(db, library.id, 10)
+    generate(db, tmp_path)
+    one, other = begun(db), begun(db)
+    one.begin(None)
+    other.step()
+    while far(db) is not None:
+        write(db, waiting(db))
+        one.step()
+    other.step()
+    assert other._plan is None
+    before = waiting(db)
+    with db.write() as tx:
+        preferences.put(tx, applying.PREFERENCE, {"library_ids": None, "total": 0, "is_held": False})
+    other.step()
+    assert waiting(db) == before == []

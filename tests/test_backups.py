@@ -106,7 +106,7 @@ def test_it_is_made_when_it_is_due_and_not_before(embedded: Database, settings: 
     assert first.file.parent == settings.data_dir / "backups"
     assert make_if_due(embedded, settings) is None
     older = first.made_at - 25 * HOUR_MS
-    backups._forget_old(first.file.parent, 0)
+    backups._forget_old(first.file.parent, 0, newest=first)
     make(embedded, first.file.parent, now=older)
     with embedded.write() as tx:
         config.change(tx, settings, "backup_interval_h", "0")
@@ -114,6 +114,18 @@ def test_it_is_made_when_it_is_due_and_not_before(embedded: Database, settings: 
     with embedded.write() as tx:
         config.change(tx, settings, "backup_interval_h", "24")
     assert make_if_due(embedded, settings) is not None
+
+
+def test_a_backup_of_the_future_puts_off_none_and_costs_none(embedded: Database, settings: Settings) -> None:
+    place = backups.folder(settings)
+    future = make(embedded, place, now=NOW + 3650 * DAY_MS)
+    (place / "nomarr-20271399T080000Z.db").write_text("no time at all")
+    with embedded.write() as tx:
+        config.change(tx, settings, "backup_keep", "1")
+    first = make_if_due(embedded, settings)
+    assert first is not None
+    assert [one.file for one in found(place)] == [future.file, first.file]
+    assert make_if_due(embedded, settings) is None
 
 
 def test_of_several_servers_one_makes_it(embedded: Database, settings: Settings) -> None:
@@ -154,11 +166,15 @@ def test_one_at_a_time_and_what_a_killed_one_left_is_removed(embedded: Database,
     place = tmp_path / "there"
     with backups._only_one(place):
         (place / ".part-nomarr-20270101T000000Z.db").write_text("half")
+        (place / "nomarr-20270101T000000Z-patches.db").write_text("half")
+        (place / "mine-patches.db").write_text("not ours")
         assert backups.is_being_made(place)
         with pytest.raises(Conflict, match="is being made there already"):
             make(embedded, place, now=NOW)
     make(embedded, place, now=NOW)
     assert not list(place.glob(".part*"))
+    assert len(list(place.glob("nomarr-*-patches.db"))) == 1
+    assert (place / "mine-patches.db").exists()
     assert not backups.is_being_made(place)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import DATABASES
 from ground import Ground
-from nomarr import recalibration
+from nomarr import exchange, recalibration
 from nomarr.errors import InvalidInput
 from nomarr.exchange import Imported, export_results, import_results
 from nomarr.scan import scan_library
@@ -66,7 +66,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory, small_models: Path, tracks: 
         recalibration.apply(db, "native")
         tag(ground)
     with Database(ground.settings().database) as db, db.write() as tx:
-        file = files.by_path(tx, 1, "mp3", "song.mp3")
+        file = files.by_path(tx, libraries.list_all(tx)[0].id, "mp3", "song.mp3")
         assert file is not None
         corrections.save(tx, {file.id: Correction({"happy": 0, "sad": 3}, {"party": 2})}, now=tx.now_ms())
     return ground
@@ -133,7 +133,7 @@ def test_what_is_here_already_stays(fresh: Ground, lines: bytes) -> None:
         imported(db, lines)
         mine = Correction({"relaxed": 1}, None)
         with db.write() as tx:
-            file = files.by_path(tx, 1, "mp3", "song.mp3")
+            file = files.by_path(tx, libraries.list_all(tx)[0].id, "mp3", "song.mp3")
             assert file is not None
             corrections.save(tx, {file.id: mine}, now=1)
         other = lines.replace(b'"mood_happy":[', b'"mood_happy":[0.5,0.1],"ignored":[')
@@ -205,7 +205,7 @@ def test_a_line_that_is_not_understood_is_named_and_its_file_is_as_it_was(
         with pytest.raises(InvalidInput, match=rf"^line 4: .*({why})"):
             imported(db, b"\n".join(parts) + b"\n")
         with db.read() as tx:
-            file = files.by_path(tx, 1, folder, name)
+            file = files.by_path(tx, libraries.list_all(tx)[0].id, folder, name)
             assert file is not None
             assert (file.analyzed_at, file.needs_tagging) == (None, True)
             assert scores.load(tx, file.id) == []
@@ -225,3 +225,11 @@ def test_a_line_that_is_not_understood_is_named_and_its_file_is_as_it_was(
 def test_what_is_no_export_is_refused(db: Database, text: bytes, why: str) -> None:
     with pytest.raises(InvalidInput, match=why):
         imported(db, text)
+
+
+def test_large_lines_are_not_all_held_in_memory(fresh: Ground, lines: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "BATCH_BYTES", 100)
+    told: list[int] = []
+    with Database(fresh.settings().database) as db:
+        import_results(db, Settings(), io.BytesIO(lines), progress=lambda done, _all: told.append(done))
+    assert told == [1, 2, 3, 3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,12 @@ def test_nothing_that_json_can_say_breaks_it(value: Any) -> None:
 )
 def test_a_joined_list_is_taken_apart(text: str, roots: list[str], paths: list[str]) -> None:
     assert split_paths(text, roots) == paths
+
+
+def test_a_long_list_is_taken_apart_quickly() -> None:
+    started = time.process_time()
+    assert split_paths("/a" + "|" * 990_000, ["/music"]) == ["/a" + "|" * 990_000]
+    assert time.process_time() - started < 3
 
 
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)

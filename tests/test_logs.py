@@ -91,3 +91,8 @@ def test_a_folder_that_is_gone_keeps_nothing_from_being_logged(tmp_path: Path) -
     handler.setFormatter(Json())
     handler.emit(record("lost"))
     assert recent(tmp_path / "gone", limit=10) == []
+
+
+def test_a_line_that_cannot_be_made_fails_nobody(tmp_path: Path) -> None:
+    Recent(tmp_path).emit(record("%d files", "no number"))
+    assert recent(tmp_path, limit=10) == []

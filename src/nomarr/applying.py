@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from nomarr import recalibration
@@ -25,6 +25,7 @@ PREFERENCE = "calibration_apply"
 AHEAD = 2_000  # files that wait for the workers at a time: all that a pause leaves them to do
 UNCHANGED = 10_000  # files a step whose label alone changes
 STEP_S = 1.0
+TROUBLE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Progress:
 class _Plan:
     """What is left to do: files to write with the label that they will carry, and files whose label alone changes."""
 
+    labels: Mapping[int, str]  # library -> what held when this was found out; good for nothing once another does
     changed: deque[tuple[str, list[int]]]
     same: deque[tuple[str, list[int]]]
 
@@ -87,9 +89,13 @@ class Applying:
         with self._lock:
             with self._db.read() as tx:
                 order = ordered(tx)
-                if order is None or order.is_held or preferences.get(tx, PAUSED, False):
+                if order is None:  # also where another server has done it
+                    self._plan, self._ahead = None, []
                     return
-            if self._plan is None:
+                if order.is_held or preferences.get(tx, PAUSED, False):
+                    return
+                labels = calibrations.labels(tx)
+            if self._plan is None or self._plan.labels != labels:
                 self._plan, _ = self._find(order.library_ids)
                 with self._db.read() as tx:
                     self._ahead = calibrations.waiting_to_be_written(tx, limit=AHEAD)
@@ -105,12 +111,15 @@ class Applying:
 
     def _find(self, library_ids: Sequence[int] | None) -> tuple[_Plan, Applied]:
         mode = self._default_mode()
+        with self._db.read() as tx:
+            labels = calibrations.labels(tx)
         changes = [
             change
             for library_id in ([None] if library_ids is None else library_ids)
             for change in recalibration.find_changes(self._db, mode, library_id=library_id, blocks=self._blocks)
         ]
         plan = _Plan(
+            labels,
             deque((one.label, one.changed.tolist()) for one in changes if len(one.changed)),
             deque((one.label, one.same.tolist()) for one in changes if len(one.same)),
         )
@@ -155,8 +164,10 @@ class Applying:
                 self.step()
             except DatabaseProblem as error:
                 log.warning("waiting for the database: %s", error)
+                self._stop.wait(TROUBLE_S)
             except Exception:  # the edge of the thread: it must go on
                 log.exception("applying a calibration")
+                self._stop.wait(TROUBLE_S)
 
 
 def ordered(tx: Transaction) -> Order | None:

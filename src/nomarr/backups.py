@@ -60,8 +60,9 @@ def found(place: Path) -> list[Backup]:
         for file in place.iterdir():
             match = NAME.fullmatch(file.name)
             if match is not None and file.is_file():
-                at = datetime.strptime(match[1], STAMP).replace(tzinfo=UTC)
-                backups.append(Backup(file, int(at.timestamp() * 1000), _size(file)))
+                with suppress(ValueError):  # a month 13, for instance
+                    at = datetime.strptime(match[1], STAMP).replace(tzinfo=UTC)
+                    backups.append(Backup(file, int(at.timestamp() * 1000), _size(file)))
     return sorted(backups, key=lambda backup: backup.made_at, reverse=True)
 
 
@@ -84,7 +85,7 @@ def make(
             with _only_one(place):
                 backup = _make(db, place, now=now, with_patches=with_patches, progress=progress)
                 if keep is not None:
-                    _forget_old(place, keep)
+                    _forget_old(place, keep, newest=backup)
         except OSError as error:
             raise DatabaseProblem(f"{printable(place)}: no backup can be made there: {error.strerror}") from error
     except Conflict:
@@ -108,8 +109,9 @@ def make_if_due(db: Database, settings: Settings, *, progress: Progress = lambda
         return None
     with db.read() as tx:
         now, problem = tx.now_ms(), preferences.get(tx, PROBLEM)
-    before = found(folder(settings))
-    is_recent = bool(before) and now - before[0].made_at < settings.backup_interval_h * HOUR_MS
+    interval_ms = settings.backup_interval_h * HOUR_MS
+    # A clock that was wrong for a while may have left backups of the future, which must not put off all others.
+    is_recent = any(abs(now - one.made_at) < interval_ms for one in found(folder(settings)))
     if is_recent or (problem is not None and now - problem["at"] < RETRY_MS):
         return None
     try:
@@ -156,8 +158,7 @@ def restore(settings: Settings, backup: Path, *, now: int, force: bool = False) 
 
 def _make(db: Database, place: Path, *, now: int, with_patches: bool, progress: Progress) -> Backup:
     source = Path(db.name)
-    for left in place.glob(f"{PART}*"):
-        left.unlink(missing_ok=True)
+    _clear_remains(place)
     _refuse_narrow(place, _size(source) if with_patches else source.stat().st_size)
     while (target := place / f"nomarr-{_stamp(now)}.db").exists():
         now += 1000
@@ -178,13 +179,24 @@ def _make(db: Database, place: Path, *, now: int, with_patches: bool, progress: 
     return Backup(target, now, _size(target))
 
 
-def _forget_old(place: Path, keep: int) -> None:
-    """Leaves the newest of each of the last days that have one."""
-    newest: dict[str, Backup] = {}
-    for backup in found(place):
-        newest.setdefault(backup.file.name[:15], backup)  # nomarr-20270115
-    kept = {backup.file for backup in list(newest.values())[:keep]}
-    for backup in found(place):
+def _clear_remains(place: Path) -> None:
+    """Removes what a backup or its removal left when it was cut off."""
+    for left in place.glob(f"{PART}*"):
+        left.unlink(missing_ok=True)
+    for left in place.glob("nomarr-*-patches.db"):
+        first = left.with_name(left.name.replace("-patches", ""))
+        if NAME.fullmatch(first.name) and not first.exists():
+            left.unlink(missing_ok=True)
+
+
+def _forget_old(place: Path, keep: int, *, newest: Backup) -> None:
+    """Leaves the newest of each of the last days that have one, and what claims to be made later than the newest."""
+    past = [backup for backup in found(place) if backup.made_at <= newest.made_at]
+    of_day: dict[str, Backup] = {}
+    for backup in past:
+        of_day.setdefault(backup.file.name[:15], backup)  # nomarr-20270115
+    kept = {backup.file for backup in list(of_day.values())[:keep]}
+    for backup in past:
         if backup.file not in kept:
             backup.file.unlink(missing_ok=True)  # the first: what is left then is no backup
             patches_beside(backup.file).unlink(missing_ok=True)

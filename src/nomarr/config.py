@@ -269,9 +269,19 @@ def change(tx: Transaction, settings: Settings, name: str, text: str | None) -> 
     else:
         preferences.put(tx, PREFERENCE + key.setting, _parsed(key, text))
     if key.name == "navidrome_url" and _origin(effective(tx, settings).navidrome_url) != _origin(before.navidrome_url):
-        # Whoever changes the address must not be sent the password that was meant for the other one.
-        preferences.remove(tx, PREFERENCE + "navidrome_password")
+        _keep_password_from_others(tx, settings)
     return key
+
+
+def _keep_password_from_others(tx: Transaction, settings: Settings) -> None:
+    """Whoever changes Navidrome's address must not be sent the password that was meant for the other one."""
+    preferences.remove(tx, PREFERENCE + "navidrome_password")
+    meant_for, now = settings.navidrome_url, effective(tx, settings).navidrome_url
+    if settings.navidrome_password is not None and now and meant_for and _origin(now) != _origin(meant_for):
+        raise Conflict(
+            "navidrome_url: nomarr.yaml or the environment holds a password for "
+            f"{'://'.join(_origin(meant_for))}; change the address there, together with the password"
+        )
 
 
 def changeable(settings: Settings, name: str) -> Key:

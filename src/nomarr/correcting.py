@@ -81,7 +81,7 @@ def _words_to_keep(db: Database, settings: Settings, file_ids: Collection[int]) 
                 lagging.append(file)
     for file in lagging:
         with suppress(FileProblem):  # it is gone or damaged: the database knows best
-            ours = read_tags(file.path, namespace=settings.namespace)
+            ours = read_tags(settings.here(file.path), namespace=settings.namespace)
             if tags_hash(ours) == file.written_hash:
                 found[file.id] = Moods(*(tuple(word for word in ours.get(tier, ()) if word in WORDS) for tier in TIERS))
     return found

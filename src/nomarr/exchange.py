@@ -32,6 +32,7 @@ from nomarr.tagfiles.payload import audio_hash
 FORMAT = "nomarr-results"
 VERSION = 1
 BATCH = 200  # files in memory, and in one transaction
+BATCH_BYTES = 64_000_000  # of lines in memory
 LONGEST_LINE = 16_000_000  # bytes; one with embeddings takes some hundred thousand
 SAME_LENGTH_S = 0.5
 
@@ -246,17 +247,19 @@ def import_results(db: Database, settings: Settings, lines: BinaryIO, *, progres
     with db.write() as tx:
         counts["calibrations"] += _take_calibrations(tx, header)
     batch: list[tuple[int, FileLine]] = []
+    size = 0
     failure: InvalidInput | None = None
     while failure is None:
         try:
             if not (text := _read(lines, number := number + 1)):
                 break
             batch.append((number, _parsed(FileLine, text, number)))
+            size += len(text)
         except InvalidInput as error:
             failure = error
-        if len(batch) == BATCH:
+        if len(batch) == BATCH or size > BATCH_BYTES:
             _take_all(db, settings, batch, counts)
-            batch = []
+            batch, size = [], 0
             progress(number - 1, header.files)
     _take_all(db, settings, batch, counts)
     progress(number - 2, header.files)

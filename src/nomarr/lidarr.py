@@ -100,14 +100,14 @@ def split_paths(text: str, roots: Sequence[str] = ()) -> list[str]:
     known = [PathMapping("*", root, "") for root in roots]
     if map_path(pieces[0], known) is None:
         known = []
-    paths: list[str] = []
+    paths: list[list[str]] = []
     for piece in pieces:
-        is_start = map_path(piece, known) is not None if known else _is_absolute(piece)
+        is_start = _is_absolute(piece) and (not known or map_path(piece, known) is not None)
         if is_start or not paths:
-            paths.append(piece)
+            paths.append([piece])
         else:
-            paths[-1] += f"|{piece}"
-    return [path for path in paths if path]
+            paths[-1].append(piece)
+    return [path for path in map("|".join, paths) if path]
 
 
 def map_path(path: str, mappings: Iterable[PathMapping], source: str = "*") -> str | None:

@@ -108,7 +108,7 @@ class Recent(logging.Handler):
         self.path = data_dir / RECENT
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError):  # the log must not fail where the data directory does; stderr has the line
+        with suppress(OSError, TypeError, ValueError):  # no line is worth a failure; stderr has it, or says why not
             line = (self.format(record) + "\n").encode("utf-8", "replace")
             # One write at the end of the file: the lines of several processes never mix.
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

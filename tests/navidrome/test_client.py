@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import subprocess
 import time
@@ -282,6 +283,14 @@ def test_an_answer_without_end_is_not_read(
     navidrome.interruption = lambda handler: handler.send(200, b"x" * 1_000_000) is None
     with pytest.raises(NavidromeProblem, match="larger than"):
         client.check()
+
+
+def test_tokens_are_not_logged_even_where_everything_is(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    client.check()
+    client.music_folders()
+    assert client.connection._token
+    assert client.connection._token not in caplog.text
 
 
 def test_an_odd_id_stays_a_part_of_its_path(navidrome: Navidrome, client: Client) -> None:

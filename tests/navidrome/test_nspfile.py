@@ -52,6 +52,12 @@ def test_a_file_that_is_not_ours_is_replaced_only_when_asked(root: Path, content
     assert write(str(root), "", "Happy", PLAYLIST, replace=True).action == "updated"
 
 
+def test_what_is_no_file_is_never_opened(root: Path) -> None:
+    os.mkfifo(root / "Happy.nsp")
+    with pytest.raises(Conflict, match="is no file"):
+        write(str(root), "", "Happy", PLAYLIST, replace=True)
+
+
 def test_a_file_of_ours_that_somebody_changed_is_theirs(root: Path) -> None:
     write(str(root), "", "Happy", PLAYLIST)
     file = root / "Happy.nsp"

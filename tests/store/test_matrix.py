@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from heard import add_heard, some_scores
+from nomarr.errors import DatabaseProblem
 from nomarr.scores import Correction, PackScores, spread_steps
 from nomarr.store import corrections, files, identity, libraries, scores
 from nomarr.store import matrix as matrix_module
@@ -64,6 +65,25 @@ def contents(blocks: Iterable[Block]) -> Contents:
 def refreshed(db: Database, matrix: ScoreMatrix) -> Contents:
     with db.read() as tx:
         return contents(matrix.refresh(tx).blocks)
+
+
+def test_reading_that_was_cut_off_is_begun_anew(
+    db: Database, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with db.write() as tx:
+        ids = [add_heard(tx, library.id, some_scores(np.random.default_rng(n))) for n in range(10)]
+    matrix, read = ScoreMatrix(), matrix_module._rows_of_span
+
+    def fail_later(tx: Transaction, span: int, present: object) -> object:
+        if span > min(ids) // 4:
+            raise DatabaseProblem("gone")
+        return read(tx, span, present)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(matrix_module, "_rows_of_span", fail_later)
+    with pytest.raises(DatabaseProblem):
+        refreshed(db, matrix)
+    monkeypatch.setattr(matrix_module, "_rows_of_span", read)
+    assert sorted(refreshed(db, matrix)) == ids
 
 
 def test_the_matrix_holds_the_stored_scores_to_the_bit(db: Database, library: Library) -> None:

@@ -16,10 +16,12 @@ MOUNT = """async ([name, data]) => {
   else element.data = data;
   document.querySelector('main').replaceChildren(Object.assign(document.createElement('h1'), { textContent: 'Part' }),
     element);
-}"""  # on a page that is at rest
+}"""
 
 
 def mount(page: Page, name: str, data: object) -> None:
+    """In place of what the first start shows, once that is at rest."""
+    expect(page.locator(".folder").first).to_be_attached()
     page.evaluate(MOUNT, [name, data])
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from ground import Ground, tone
 from navidrome.standin import Navidrome, running
 
-from .conftest import PASSWORD, Enter, Site, Visitor, serving
+from .conftest import Enter, Site, Visitor
 
 REFUSED = "400 (Bad Request)"
 ALL = "duration >= 0"
@@ -183,6 +184,33 @@ def test_a_download_is_an_nsp_file(visitor: Visitor) -> None:
     expect(page.locator("#sent")).to_contain_text("Navidrome 0.58.0 or newer")
 
 
+def test_an_nsp_file_is_opened_and_what_the_page_has_no_place_for_is_said(visitor: Visitor) -> None:
+    page = opened(visitor, "year > 2999")
+    page.get_by_label("Comment, if you like").fill("of another one")
+    rules = {"all": [{"gt": {"duration": 0}}], "name": "Opened", "sort": "-year", "limit": 4, "limitPercent": 50}
+
+    def choose(name: str, content: str) -> None:
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Open an .nsp file").click()
+        chooser.value.set_files({"name": name, "mimeType": "application/json", "buffer": content.encode()})
+
+    choose("opened.nsp", json.dumps(rules))
+    expect(page.get_by_text("Opened: opened.nsp, without limitPercent, which this page does not know")).to_be_visible()
+    expect(count(page)).to_have_text("4 tracks")
+    expect(text(page)).to_have_value("duration > 0")
+    expect(page.get_by_label("Direction 1")).to_have_value("-")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Opened")
+    expect(page.get_by_label("Comment, if you like")).to_be_empty()
+    choose("picture.nsp", "\x89PNG")
+    expect(page.get_by_text("picture.nsp is no smart playlist")).to_be_visible()
+    visitor.expected.add(REFUSED)
+    choose("other.nsp", '{"all": [{"near": {"year": 1}}]}')
+    expect(page.locator(".toast.is-error").last).to_contain_text("near")
+    expect(text(page)).to_have_value("duration > 0")
+    found(page).get_by_role("link").first.click()
+    page.wait_for_url("**/tracks/*")
+
+
 def test_a_playlist_is_written_beside_the_music_and_replaced_only_when_asked(visitor: Visitor, site: Site) -> None:
     visitor.expected.add("409 (Conflict)")
     page = opened(visitor, ALL)
@@ -216,7 +244,7 @@ def test_the_configuration_is_copied(visitor: Visitor) -> None:
 def test_without_navidrome_the_page_leads_to_the_settings_and_the_doctor_says_what_is_missing(visitor: Visitor) -> None:
     page = opened(visitor)
     link = page.get_by_role("link", name="Set up Navidrome")
-    expect(link).to_have_attribute("href", "/nomarr/settings")
+    expect(link).to_have_attribute("href", "/nomarr/settings#navidrome")
     page.get_by_role("button", name="Examine it").click()
     steps = page.locator(".findings li")
     expect(steps).to_have_count(8)
@@ -227,18 +255,28 @@ def test_without_navidrome_the_page_leads_to_the_settings_and_the_doctor_says_wh
     visitor.check()
 
 
-def test_a_playlist_is_pushed_listed_and_deleted(enter: Enter, small_models: Path, tmp_path: Path) -> None:
-    ground = Ground(tmp_path, small_models)
-    tone(ground.music / "One.flac", seconds=1)
+@contextmanager
+def linked(site: Site, navidrome: Navidrome) -> Iterator[None]:
+    """The server's account in Navidrome, as long as it is needed."""
+    account = {"url": navidrome.url, "user": navidrome.users[0].name, "password": navidrome.users[0].password}
+    with site.client() as client:
+
+        def say(name: str, value: str | None) -> None:
+            answer = client.post("/api/web/config", json={"key": f"navidrome_{name}", "value": value})
+            assert answer.is_success, answer.text
+
+        for name, value in account.items():
+            say(name, value)
+        try:
+            yield
+        finally:
+            for name in reversed(account):
+                say(name, None)
+
+
+def test_a_playlist_is_pushed_listed_and_deleted(site: Site, enter: Enter) -> None:
     navidrome = Navidrome()
-    account = {"NOMARR_NAVIDROME_USER": "admin", "NOMARR_NAVIDROME_PASSWORD": navidrome.users[0].password}
-    with (
-        running(navidrome),
-        serving(ground, NOMARR_ADMIN_PASSWORD=PASSWORD, NOMARR_NAVIDROME_URL=navidrome.url, **account) as site,
-    ):
-        with site.client() as client:
-            library = client.post("/api/web/libraries", json={"name": "Music", "root_path": str(ground.music)}).json()
-            client.post(f"/api/web/libraries/{library['id']}/scan", json={}).raise_for_status()
+    with running(navidrome), linked(site, navidrome):
         visitor = enter(site, logged_in=True)
         page = opened(visitor, ALL)
         expect(page.locator("#pushed")).to_contain_text("None yet")

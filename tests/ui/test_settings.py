@@ -59,6 +59,13 @@ def test_a_setting_is_changed_kept_and_taken_back(visitor: Visitor, site: Site) 
     expect(hours).to_have_value("24")
 
 
+def test_what_waits_for_a_restart_says_so(visitor: Visitor) -> None:
+    page = visitor.open("/settings#general")
+    waiting = page.locator("nom-setting").filter(has_text="Holds after a restart")
+    expect(waiting).to_have_count(1)
+    expect(waiting).to_contain_text("Worker processes")
+
+
 def test_a_wrong_value_is_refused_beside_its_field_and_not_lost(visitor: Visitor, site: Site) -> None:
     visitor.expected.add("400 (Bad Request)")
     page = visitor.open("/settings#general")

@@ -381,13 +381,14 @@ def test_every_path_has_its_own_answer(
                 "relative.flac",
                 "/nul\0.flac",
                 "/half\ud800.flac",
+                music / ("long/" * 600) / "deep.flac",
             )
         ),
     )
     assert statuses(answer) == [
         "queued",
         "awaited",
-        "outside_library",
+        "unmapped",  # not even that it exists is told
         "outside_library",
         "outside_library",
         "unsupported",
@@ -396,6 +397,7 @@ def test_every_path_has_its_own_answer(
         "unmapped",
         "unmapped",
         "unmapped",
+        "unsupported",
     ]
     assert answer.json()["enqueued"] == 2
     assert [result["suggestion"] for result in answer.json()["results"][6:9]] == [

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
-from navidrome.standin import Navidrome, running
+from navidrome.standin import Navidrome, User, running
 from nomarr.scores import PackScores
 from nomarr.store import scores
 from nomarr.store.database import Database
@@ -82,6 +83,21 @@ def test_another_address_does_not_get_the_password(linked: httpx.Client, server:
         assert linked.get("/api/web/config").json()["navidrome_password"] is False
         assert linked.post(f"{NAVIDROME}/test", json={}).json()["kind"] == "not_set_up"
         assert other.requests == []
+
+
+def test_a_password_out_of_a_file_stays_with_the_address_beside_it(home: Home, server: Navidrome) -> None:
+    given = {"navidrome_url": server.url, "navidrome_user": "admin", "navidrome_password": SecretStr(SECRET)}
+    home.settings = home.settings.model_copy(update=given)
+    home.start()
+    client = home.connect(token=home.token)
+    with running(Navidrome()) as other:
+        answer = client.post("/api/web/config", json={"key": "navidrome_url", "value": other.url})
+        assert (answer.status_code, SECRET in answer.text) == (409, False)
+        assert client.get("/api/web/config").json()["navidrome_url"] == server.url
+        assert client.post(f"{NAVIDROME}/test", json={}).json()["ok"] is True
+        assert other.requests == []
+    answer = client.post("/api/web/config", json={"key": "navidrome_url", "value": f"{server.url}/music"})
+    assert answer.status_code == 200
 
 
 def test_a_bad_address_is_refused(client: httpx.Client) -> None:
@@ -213,6 +229,24 @@ def test_a_pushed_playlist_is_forgotten_here_or_everywhere(
     assert [p["name"] for p in server.playlists.values()] == ["One"]
     assert linked.get(f"{NAVIDROME}/playlists/pushed").json() == []
     assert linked.post(f"{NAVIDROME}/playlists/pushed/{one}/forget", json={}).status_code == 404
+
+
+def test_a_playlist_of_another_account_is_neither_changed_nor_deleted(
+    linked: httpx.Client, server: Navidrome, heard: list[LibraryFile]
+) -> None:
+    pushed = push(linked, query="year >= 0")["playlist"]["id"]
+    server.users.append(User("u2", "other", SECRET))
+    linked.post("/api/web/config", json={"key": "navidrome_user", "value": "other"})
+    before = server.writes()
+    for url, body in (
+        (PUSH, {"query": "year >= 0", "playlist_name": "x", "pushed_id": pushed}),
+        (f"{NAVIDROME}/playlists/pushed/{pushed}/forget", {"also_there": True}),
+    ):
+        answer = linked.post(url, json=body)
+        assert answer.status_code == 409
+        assert answer.json()["detail"].startswith("Mine was pushed to admin@http://")
+    assert server.writes() == before
+    assert linked.post(f"{NAVIDROME}/playlists/pushed/{pushed}/forget", json={}).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,11 @@ def test_a_query_is_taken_apart(client: httpx.Client) -> None:
 
 
 def test_rules_of_an_nsp_file_are_taken_apart_too(client: httpx.Client) -> None:
-    answer = client.post(f"{NAVIDROME}/parse", json={"rules": {"any": [{"is": {"title": "x"}}, {"gt": {"year": 1}}]}})
+    rules = {"any": [{"is": {"title": "x"}}, {"gt": {"year": 1}}]}
+    beside = {"sort": "-year,title", "limit": 12, "name": "Mine", "comment": "by hand"}
+    answer = client.post(f"{NAVIDROME}/parse", json={"rules": rules | beside})
     assert answer.json() == {
+        **beside,
         "query": 'title is "x" OR year > 1',
         "tree": {"match": "any", "parts": [rule("title", "is", "x"), rule("year", "gt", 1)]},
     }

@@ -66,7 +66,9 @@ def test_odd_characters_are_refused_or_do_no_harm(odd: Home) -> None:
         for method, path, body in SENT:
             for text in (r"\u0000", r"\ud800"):
                 sent = json.dumps(body).replace("<odd>", text)
-                answer = client.request(method, f"/api/{path}", content=sent, headers={"Content-Type": "application/json"})
+                answer = client.request(
+                    method, f"/api/{path}", content=sent, headers={"Content-Type": "application/json"}
+                )
                 answers[f"{path} {sent}"] = answer.status_code
                 odd.time.pass_s(60)  # wrong passwords slow everybody down
     assert {path: status for path, status in answers.items() if status >= 429} == {}

@@ -20,6 +20,7 @@ from nomarr.store import libraries, queue, workers
 from nomarr.store.database import Database
 from nomarr.store.libraries import Library
 from nomarr.tagfiles.audiofile import read_tags
+from nomarr.worker import supervisor as supervisor_module
 from nomarr.worker.supervisor import Supervisor, default_workers
 
 
@@ -185,3 +186,21 @@ def test_a_full_disk_keeps_the_results_and_a_later_run_writes_them(here: tuple[G
 
 def test_there_is_always_at_least_one_worker() -> None:
     assert 1 <= default_workers() <= len(os.sched_getaffinity(0))
+
+
+def test_a_worker_that_cannot_be_started_is_tried_again(
+    here: tuple[Ground, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground, db = here
+    monkeypatch.setattr(supervisor_module, "RESTART_PAUSE_S", (0.1,))
+    with supervised(ground, db) as supervisor:
+        (slot,) = supervisor.slots
+        with monkeypatch.context() as broken:
+            broken.setattr(sys, "executable", "/nowhere/python")
+            assert slot.process is not None
+            first = slot.worker
+            slot.process.kill()
+            wait_for(lambda: slot.worker != first and slot.process is None)
+            assert supervisor._thread is not None
+            assert supervisor._thread.is_alive()
+        wait_for(lambda: slot.process is not None)

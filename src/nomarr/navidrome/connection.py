@@ -12,6 +12,7 @@ import secrets
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -33,7 +34,8 @@ WRONG_LOGIN, NOT_ALLOWED, NOT_FOUND = 40, 50, 70  # of Subsonic's errors
 
 Params = Mapping[str, str | list[str]]
 
-logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell of every request
+for _name in ("httpx", "httpcore"):  # they would tell of every request, and of tokens in the answers' headers
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Connection:
             verify=_certificates(),
             headers={"User-Agent": CLIENT, "Accept": "application/json"},
         )
+        weakref.finalize(self, self._http.close)  # after a change of the account, when nobody has it in hand any more
         self._lock = threading.Lock()
         self._token = ""
         self._user: User | None = None
@@ -234,7 +237,8 @@ class Connection:
         parts = urlsplit(self.account.url)
         host = f"{parts.scheme}://{parts.netloc}"
         try:
-            answer = self._http.get(f"{host}/")
+            with self._http.stream("GET", f"{host}/") as answer:  # its content does not matter, however long
+                pass
         except httpx.HTTPError:
             return None
         target = urljoin(f"{host}/", answer.headers.get("location", ""))

@@ -109,6 +109,8 @@ def _place(root: str, folder: str) -> Path:
 def _read(target: Path) -> bytes | None:
     if target.is_symlink():
         raise Conflict(f"{printable(target)} is a link; choose another name")
+    if target.exists() and not target.is_file():  # reading a pipe would wait for ever
+        raise Conflict(f"{printable(target)} is no file; choose another name")
     try:
         with target.open("rb") as file:
             return file.read(LARGEST)

@@ -32,6 +32,7 @@ LOOK_S = 5.0
 QUIET_MS = 20_000  # without another write: the batch is through
 LONGEST_MS = 600_000  # then Navidrome is told in the middle of a batch
 PAUSE_MS = 60_000  # between two scans
+UNEXPECTED_S = 60.0  # after what should not happen: an answer that nobody thought of
 BUSY_MS = 30_000  # while Navidrome scans anyway
 RETRY_MS = (30_000, 60_000, 120_000, 300_000, 900_000, 3_600_000)  # after each failure in a row
 OVERLAP_MS = 120_000  # what was written shortly before is told again: it may have been recorded a little later
@@ -137,7 +138,7 @@ def _targets(db: Database, client: Client, touched: list[navidrome.Touched]) -> 
     """[] for everything, where the folders cannot be told by name."""
     with db.read() as tx:
         known = songs.last_found(tx, client)
-        places = songs.find_places(tx, client, client.music_folders()) if known is None else known.places
+    places = songs.find_places(db, client, client.music_folders()) if known is None else known.places
     return songs.targets(touched, places, most=MOST_TARGETS)
 
 
@@ -170,3 +171,4 @@ class Teller:
                 log.warning("waiting for the database: %s", error)
             except Exception:  # the edge of the thread: it must go on
                 log.exception("telling Navidrome")
+                self._stop.wait(UNEXPECTED_S)

@@ -67,14 +67,15 @@ def state_of(tx: Transaction, folders: Iterable[MusicFolder]) -> str:
     return repr((ours, [(folder.id, folder.path, folder.songs, folder.last_scan) for folder in folders]))
 
 
-def find_places(tx: Transaction, client: Client, folders: Iterable[MusicFolder]) -> tuple[Place, ...]:
+def find_places(db: Database, client: Client, folders: Iterable[MusicFolder]) -> tuple[Place, ...]:
     """How the folders of the two lie to one another, the likeliest first."""
-    enabled = {library.id for library in libraries.list_all(tx, enabled_only=True)}
     places: list[Place] = []
     for folder in folders:
         sample = [song for page in client.songs(folder.id, most=SAMPLE, sort="random") for song in page]
         names = {form for song in sample for form in _forms(song.path.rpartition("/")[2])}
-        files = [file for file in navidrome.files_named(tx, names) if file.library_id in enabled]
+        with db.read() as tx:  # not while Navidrome is waited for
+            enabled = {library.id for library in libraries.list_all(tx, enabled_only=True)}
+            files = [file for file in navidrome.files_named(tx, names) if file.library_id in enabled]
         places.extend(_likeliest(folder.id, sample, files))
     return tuple(places)
 
@@ -84,7 +85,7 @@ def find_songs(db: Database, client: Client, *, now: int) -> Found:
     folders = client.music_folders()
     with db.read() as tx:
         state = state_of(tx, folders)
-        places = find_places(tx, client, folders)
+    places = find_places(db, client, folders)
     songs = matched = 0
     for folder in folders:
         here = [place for place in places if place.music_folder == folder.id]

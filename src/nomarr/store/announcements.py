@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from nomarr.store.database import Transaction
 
+LONGEST_PATH = 2500  # bytes; PostgreSQL's index rows end at 2,704, and scans pass over such folders
 LONGEST_WAIT_MS = 5 * 60_000  # for an album that is never quiet, and for a file that does not come
 DUE_AT = f"CASE WHEN :due < first_at + {LONGEST_WAIT_MS} THEN :due ELSE first_at + {LONGEST_WAIT_MS} END"
 
@@ -41,7 +42,7 @@ class Announcement(Place):
 
 def announce(tx: Transaction, places: Iterable[Place], *, now: int, quiet_ms: int) -> None:
     """Have the places looked at when nothing is heard of their albums for a while; in five minutes at the latest."""
-    wanted = list(places)
+    wanted = [place for place in places if len(place.path.encode()) <= LONGEST_PATH]
     if tx.is_postgresql:  # each touches rows of the other's album
         tx.run("LOCK TABLE announcements IN SHARE ROW EXCLUSIVE MODE")
     tx.many(

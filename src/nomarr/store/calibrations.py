@@ -158,6 +158,12 @@ def current_label(tx: Transaction, library_id: int) -> str:
     return label(_version_of(tx, library_id), mood_levels(tx))
 
 
+def labels(tx: Transaction) -> dict[int, str]:
+    """Library -> the label of what holds for it."""
+    levels = mood_levels(tx)
+    return {row["library_id"]: label(row["version"], levels) for row in tx.all(IN_FORCE)}
+
+
 def for_library(tx: Transaction, library_id: int) -> LibraryCalibration:
     """What holds for one library."""
     version = _version_of(tx, library_id)

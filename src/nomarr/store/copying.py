@@ -122,8 +122,8 @@ def _copy_table(tx: Transaction, target: Database, table: Table, total: int, pro
         try:
             with target.write() as into:
                 into.many(insert, [dict(zip(names, row, strict=True)) for row in batch])
-        except sql_errors.DBAPIError as error:
-            why = str(error.orig).strip().splitlines()[0]
+        except (sql_errors.DBAPIError, InvalidInput) as error:
+            why = str(getattr(error, "orig", error)).strip().splitlines()[0]
             raise DatabaseProblem(f"{target.name}: rows of {table.name} could not be taken over: {why}") from error
         done += len(batch)
         progress("copying", table.name, done, total)

@@ -56,7 +56,7 @@ class Transaction:
     def many(self, sql: str, rows: Sequence[Row]) -> None:
         """Run one statement for each of the rows."""
         if rows:
-            self._connection.execute(_statement(sql, ()), [dict(row) for row in rows])
+            self._executed(_statement(sql, ()), [dict(row) for row in rows])
 
     def one(self, sql: str, **params: Any) -> Row | None:
         """The first row, or None."""
@@ -118,8 +118,11 @@ class Transaction:
 
     def _execute(self, sql: str, params: Row) -> CursorResult[Any]:
         lists = tuple(sorted(name for name, value in params.items() if isinstance(value, list | tuple)))
+        return self._executed(_statement(sql, lists), params)
+
+    def _executed(self, statement: TextClause, params: Row | list[dict[str, Any]]) -> CursorResult[Any]:
         try:
-            return self._connection.execute(_statement(sql, lists), params)
+            return self._connection.execute(statement, params)
         except UnicodeEncodeError as error:
             raise InvalidInput(NO_TEXT) from error
         except sql_errors.DataError as error:

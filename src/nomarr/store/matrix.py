@@ -126,11 +126,11 @@ class ScoreMatrix:
         """What the transaction sees, or newer; `tx` must be a reading one. Costs a query where nothing changed."""
         with self._lock:
             if self._mark is None:
-                self._mark = _mark(tx)
-                present = _present(tx)
+                mark, present = _mark(tx), _present(tx)
                 for span in _spans(tx):
                     self._replace(tx, span, None, present)
                 self._publish()
+                self._mark = mark  # only now: what was cut off begins anew
                 return self._snapshot
             mark, changed = _mark(tx), _changed(tx, self._mark)
             for span in np.unique(changed // SPAN).tolist():

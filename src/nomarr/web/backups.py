@@ -78,7 +78,8 @@ def list_backups(db: UseDatabase, settings: UseSettings, clock: UseClock) -> Bac
         now, problem = clock(tx), preferences.get(tx, PROBLEM)
     found = backups.found(backups.folder(settings))
     is_off = settings.backup_interval_h == 0
-    next_at = found[0].made_at + settings.backup_interval_h * HOUR_MS if found else now
+    made_at = [one.made_at for one in found if one.made_at <= now]
+    next_at = made_at[0] + settings.backup_interval_h * HOUR_MS if made_at else now
     if problem is not None:
         next_at = max(next_at, problem["at"] + backups.RETRY_MS)
     return BackupsAnswer(

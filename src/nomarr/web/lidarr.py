@@ -30,7 +30,7 @@ from nomarr.lidarr import (
     suggest,
 )
 from nomarr.store import announcements, libraries, preferences
-from nomarr.store.announcements import Place
+from nomarr.store.announcements import LONGEST_PATH, Place
 from nomarr.store.database import Transaction
 from nomarr.store.libraries import Library
 from nomarr.watching.announced import seen_of
@@ -261,8 +261,11 @@ def _find(
     real = os.path.realpath(there or target)
     place = _place(real, enabled, is_left=is_left)
     if place is None:
-        is_known = there is not None or mapped is not None
-        return _Find(PathAnswer(path, there or mapped, "outside_library" if is_known else "unmapped"))
+        # By its name alone: nobody is told which files there are beside the libraries.
+        is_known = mapped is not None or any(Path(target).is_relative_to(library.root_path) for library in enabled)
+        return _Find(PathAnswer(path, mapped, "outside_library" if is_known else "unmapped"))
+    if len(place.path.encode()) > LONGEST_PATH:
+        return _Find(PathAnswer(path, target, "unsupported"))
     if is_left:
         return _Find(PathAnswer(path, there or target, "noted"), place)
     if Path(real).suffix[1:].lower() not in AUDIO_ENDINGS and not place.is_tree:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, Field, StringConstraints
 
-from nomarr.errors import InvalidInput
+from nomarr.errors import Conflict, InvalidInput
 from nomarr.navidrome import nsp, nspfile, pushing, songs
 from nomarr.navidrome.client import Client
 from nomarr.navidrome.connection import account_of
@@ -173,7 +173,9 @@ def forget_pushed(
     with db.read() as tx:
         pushed = navidrome.get_pushed(tx, pushed_id)
     if body.also_there:
-        link.client(settings).delete_playlist(pushed.navidrome_id)
+        client = link.client(settings)
+        _require_account(pushed, client)
+        client.delete_playlist(pushed.navidrome_id)
     with db.write() as tx:
         navidrome.forget_pushed(tx, pushed_id)
     return Done(f"Forgot {pushed.name}" + (", and deleted it in Navidrome" if body.also_there else ""))
@@ -194,7 +196,7 @@ def write_playlist(request: Request, body: WriteRequest, db: UseDatabase, settin
     with db.read() as tx:
         library = libraries.get(tx, body.library_id)
     name = body.file_name or body.playlist_name
-    return nspfile.write(library.root_path, body.folder, name, content, replace=body.replace)
+    return nspfile.write(settings.here(library.root_path), body.folder, name, content, replace=body.replace)
 
 
 def _asked(request: Request, body: PushRequest, db: Database, settings: Settings) -> _Asked:
@@ -229,7 +231,15 @@ def _wanted(db: Database, client: Client, body: PushRequest, asked: _Asked, *, n
 def _known(tx: Any, client: Client, body: PushRequest) -> Pushed | None:
     if body.pushed_id is None:
         return navidrome.pushed_named(tx, client.account.key, body.playlist_name)
-    return navidrome.get_pushed(tx, body.pushed_id)
+    pushed = navidrome.get_pushed(tx, body.pushed_id)
+    _require_account(pushed, client)
+    return pushed
+
+
+def _require_account(pushed: Pushed, client: Client) -> None:
+    """Conflict for a playlist of another account, be it of another Navidrome: its id means nothing to this one."""
+    if pushed.account != client.account.key:
+        raise Conflict(f"{pushed.name} was pushed to {pushed.account}, and the settings name {client.account.key}")
 
 
 def _pushed(one: Pushed) -> PushedAnswer:

@@ -46,19 +46,20 @@ CSP = (
 
 @dataclass(frozen=True)
 class Page:
-    """A page at a path; `icon` of static/icons.svg for those in the navigation."""
+    """A page at a path; `icon` of static/icons.svg for those in the navigation, `under` is one of them."""
 
     path: str
     name: str  # of its template and its module
     title: str
     icon: str | None = None
+    under: str = ""
     is_open: bool = False  # to those who are not logged in
 
 
 PAGES = (
     Page("/", "dashboard", "Dashboard", "dashboard"),
     Page("/library", "library", "Library", "library"),
-    Page("/tracks/{id}", "track", "Track"),
+    Page("/tracks/{id}", "track", "Track", under="library"),
     Page("/insights", "insights", "Insights", "insights"),
     Page("/calibration", "calibration", "Calibration", "calibration"),
     Page("/playlists", "playlists", "Playlists", "playlists"),

@@ -127,7 +127,8 @@ def _listen(paths: Sequence[str], settings: Settings) -> dict[str, dict[str, Any
         except subprocess.TimeoutExpired:
             process.kill()
             out, _ = process.communicate()
-    return {found["path"]: found for found in map(json.loads, out.splitlines())}
+    whole = out[: out.rfind("\n") + 1]  # the last line may have been cut short
+    return {found["path"]: found for found in map(json.loads, whole.splitlines())}
 
 
 def _preview(path: str, heard: dict[str, Any] | None, mode: str, settings: Settings) -> FilePreview:

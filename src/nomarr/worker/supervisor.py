@@ -128,10 +128,19 @@ class Supervisor:
         while not self._stopping.wait(WATCH_S):
             for slot in self.slots:
                 if not slot.done:
-                    self._look_after(slot)
+                    self._look_after_all_the_same(slot)
             if time.monotonic() - self._forgot_at > self.settings.lease_s / 2:
                 with suppress(DatabaseProblem):  # there is another time
                     self._forget_the_dead()
+
+    def _look_after_all_the_same(self, slot: _Slot) -> None:
+        """A system that cannot start a process at the moment must not end the watch over the others."""
+        try:
+            self._look_after(slot)
+        except OSError as error:
+            log.error("worker %s cannot be started: %s", slot.worker, error)
+            slot.close()
+            slot.not_before = time.monotonic() + RESTART_PAUSE_S[-1]
 
     def _look_after(self, slot: _Slot) -> None:
         if slot.process is None:

@@ -7,6 +7,7 @@ import { showError, toast } from "./elements/nom-toasts.js";
 
 const ACTIONS = { write: "Written", remove: "Nomarr’s tags taken out", undo: "Undone" };
 const SHOWN = 20;
+const LAST = { remove: "Nomarr’s tags were taken out", undo: "The last write was undone" };
 
 /** Fields of a file, each [name, values before, values after]; a long list can be scrolled, by keyboard too. */
 export function fields(label, entries) {
@@ -25,14 +26,14 @@ class Writes extends EventTarget {
     const [plan, { writes }] = await Promise.all([
       track.analyzed_at && track.status !== "missing" ? api.post("/api/web/writes/plan", { file_ids: [track.id] }) : null,
       api.get("/api/web/writes", { file_id: track.id, limit: SHOWN })]);
-    this.#showPlan(plan);
+    this.#showPlan(plan, writes[0]);
     this.#showHistory(writes);
   }
 
-  #showPlan(plan) {
+  #showPlan(plan, latest) {
     const { written } = this.track;
     const found = plan?.files[0];
-    const holds = written.hash ? `Written ${ago(written.at)}${written.calibration === "reference" ? "" : `, by calibration ${written.calibration}`}.` : "Nothing of Nomarr’s was written into it.";
+    const holds = written.hash ? `Written ${ago(written.at)}${written.calibration === "reference" ? "" : `, by calibration ${written.calibration}`}.` : LAST[latest?.action] ? `${LAST[latest.action]} ${ago(latest.at)}.` : "Nothing of Nomarr’s was written into it.";
     const state = !plan ? "" : found?.problem ? found.problem : found ? `${plural(found.changes.length, "field")} would change with the next write${written.is_due ? ", which is due" : ""}:`
       : written.hash ? "The file holds exactly what it should." : "Its library says that nothing is to be written, or its tags were taken out before.";
     const buttons = [

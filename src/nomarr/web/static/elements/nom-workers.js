@@ -11,7 +11,7 @@ const LOOKS_MS = 5000;
 customElements.define("nom-workers", class extends HTMLElement {
   connectedCallback() {
     this.state = h("p", { role: "status", id: "workers-state" });
-    this.list = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Workers" });
+    this.list = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Every worker" });
     this.pause = h("button", { type: "button", disabled: true, onclick: () => this.#turn() }, "Pause");
     this.replaceChildren(this.state, h("div", { class: "row" }, this.pause, h("button", { type: "button", onclick: () => this.#restart() }, "Restart the server")),
       h("p", { class: "hint" }, "Paused, they finish the file in hand and take no other, on every machine, until they may go on; a restart of the server changes nothing about that. How many there are, and when they may work, stands under ",

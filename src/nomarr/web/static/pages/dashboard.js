@@ -5,6 +5,7 @@ import { empty } from "../elements/nom-empty.js";
 import { moods } from "../elements/nom-moods.js";
 
 const RECENT = 8;
+const WORDS = 4; // shown of a track's moods
 let isPaused = false;
 let queue = null;
 
@@ -58,7 +59,7 @@ async function showRecent() {
 function row(track) {
   return h("li", {}, h("div", { class: "who" }, h("a", { href: href(`/tracks/${track.id}`) }, track.title ?? fileName(track.path)),
     h("span", { class: "soft" }, track.artist ?? "Unknown artist")),
-  moods(track.moods, 5), h("time", { class: "soft", datetime: track.analyzed_at }, ago(track.analyzed_at)));
+  moods(track.moods, WORDS), h("time", { class: "soft", datetime: track.analyzed_at }, ago(track.analyzed_at)));
 }
 
 async function nothingHeard() {

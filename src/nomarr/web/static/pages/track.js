@@ -56,7 +56,7 @@ function showHead(track) {
   if (!byId("player").firstChild) byId("player").append(player(id, track));
   const facts = [["Length", clock(track.duration_s)], ["Year", track.year, { year: track.year }], ["Genre", track.genre, { genre: track.genre }],
     ["Format", track.container, { format: track.container }], ["Heard", track.analyzed_at ? ago(track.analyzed_at) : "not yet"],
-    ["Took", track.analysis_s === null ? null : duration(Math.max(1, track.analysis_s))]];
+    ["Hearing took", track.analysis_s === null ? null : duration(Math.max(1, track.analysis_s))]];
   byId("facts").replaceChildren(...facts.filter(([, value]) => value !== null && value !== "").map(([label, value, query]) =>
     h("div", {}, h("dt", {}, label), h("dd", {}, query ? link(String(value), query) : value))));
 }
