@@ -153,6 +153,12 @@ def restore(settings: Settings, backup: Path, *, now: int, force: bool = False) 
         raise DatabaseProblem(f"{printable(target)}: the backup cannot be put there: {error.strerror}") from error
 
 
+def was_cut_off(database: Database) -> bool:
+    """Whether a restore was killed between putting the old database aside and the new one in its place."""
+    target = Path(database.name)
+    return not database.is_postgresql and not target.exists() and target.with_name(f"{PART}{target.name}").exists()
+
+
 # making
 
 

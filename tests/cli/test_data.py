@@ -8,6 +8,7 @@ from pathlib import Path
 
 from conftest import _administer, _url
 from ground import Ground
+from nomarr.backups import PART
 from nomarr.secretkey import show
 from nomarr.store import files, workers
 from nomarr.store.database import Database
@@ -110,6 +111,21 @@ def test_a_copy_waits_for_nobody_to_work_and_runs_on_the_other_database(
         assert "PostgreSQL is backed up by its own tools" in moved.run("backup").stderr
     finally:
         _administer(Path(postgresql_server), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_a_restore_that_was_cut_off_leaves_no_empty_database_in_the_old_ones_place(
+    ground: Ground, tracks: dict[str, Path], tmp_path: Path
+) -> None:
+    add_songs(ground, tracks)
+    run(ground, "tag", ground.music)
+    run(ground, "backup", "--to", tmp_path / "kept")
+    (backup,) = (file for file in (tmp_path / "kept").glob("nomarr-*.db") if "patches" not in file.name)
+    before, database = analysed_at(ground), Path(Database(ground.settings().database).name)
+    database.rename(database.with_name(f"{PART}{database.name}"))  # as kill -9 leaves it
+    refused = ground.run("status")
+    assert (refused.returncode, "a restore was cut off" in refused.stderr) == (2, True), refused.stderr
+    run(ground, "restore", backup)
+    assert analysed_at(ground) == before
 
 
 def test_no_empty_database_is_made_to_be_saved(ground: Ground, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from ground import Ground
 from heard import add_heard, some_scores
@@ -142,15 +142,26 @@ class Visitor:
     address: str
     expected: set[str] = field(default_factory=set)  # parts of console messages that a test brings about
     _messages: list[str] = field(default_factory=list)
+    _asked: set[Request] = field(default_factory=set)  # and not answered yet
 
     def __post_init__(self) -> None:
         self.page.on("console", lambda message: self._messages.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self._messages.append(f"error: {error}"))
+        self.page.on("request", lambda request: self._asked.add(request))
+        self.page.on("requestfinished", lambda request: self._asked.discard(request))
+        self.page.on("requestfailed", lambda request: self._asked.discard(request))
 
     def open(self, path: str) -> Page:
         self.page.goto(self.address + path)
         self.page.wait_for_load_state("load")
         return self.page
+
+    def settle(self) -> None:
+        """Until the page has all that it asked for; events never end."""
+        deadline = time.monotonic() + 30
+        while any(request.resource_type not in ("eventsource", "media") for request in self._asked):
+            assert time.monotonic() < deadline, [request.url for request in self._asked]
+            self.page.wait_for_timeout(20)
 
     def check(self) -> None:
         """The page as it is: at every width, light and dark."""

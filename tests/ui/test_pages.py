@@ -17,7 +17,7 @@ WEIGHT = "() => performance.getEntries().reduce((sum, one) => sum + (one.encoded
 def test_a_page_is_sound_at_every_width_light_and_dark(visitor: Visitor, path: str) -> None:
     page = visitor.open(path)
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
-    page.wait_for_timeout(300)  # for what it asks of the API
+    visitor.settle()
     assert page.evaluate(WEIGHT) < 200_000
     visitor.check()
 

@@ -93,6 +93,7 @@ def test_a_write_is_undone_and_written_again(visitor: Visitor, site: Site) -> No
     page.locator("#history").get_by_role("button", name="Undo").first.click()
     expect(page.get_by_text("The file holds again what it held before")).to_be_visible()
     expect(page.locator("#history")).to_contain_text("undone")
+    expect(page.locator("#file")).to_contain_text("The last write was undone")
     assert not read_tags(path)
     visitor.check()
     page.get_by_role("button", name="Write it now").click()

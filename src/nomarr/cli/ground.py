@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from nomarr import backups
 from nomarr.errors import Conflict, DatabaseProblem, DatabaseTooNew, NotFound, SettingsError, printable
 from nomarr.inference import packs
 from nomarr.inference.catalog import Suite, read_suite
@@ -31,6 +32,8 @@ def open_database(settings: Settings) -> Database:
     _make_writable(settings.data_dir)
     try:
         db = Database(settings.database)
+        if backups.was_cut_off(db):  # an empty one must not take its place
+            raise Conflict(f"{db.name}: a restore was cut off, and the old database is put aside; run it again")
         db.migrate()
         _refuse_half_a_copy(db)
     except DatabaseTooNew:
