@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 import numpy as np
@@ -78,9 +79,16 @@ def tag_frequencies(
     with db.read() as tx:
         chosen = remembered.chosen_libraries(tx, library_id)
         modes = {library.id: library.file_write_mode or settings.file_write_mode for library in chosen}
-        blocks = remembered.blocks_of(tx, chosen, matrix)
         ids = sorted(modes)
-        own = remembered.own_tags(tx, ids, memory, settings)
+
+        def count_own() -> list[analytics.TagUse]:
+            with db.read() as other:
+                return remembered.own_tags(other, ids, memory, settings)
+
+        with ThreadPoolExecutor(max_workers=1) as beside:  # neither needs the other, and both are the database's work
+            counting = beside.submit(count_own)
+            blocks = remembered.blocks_of(tx, chosen, matrix)
+        own = counting.result()
     prefix = settings.namespace
     scored = [library for library in ids if modes[library] == "native"]
     for name, use in memory.moods.scores([one for one in blocks if one[0].library_id in scored]).items():
