@@ -193,7 +193,9 @@ def test_a_killed_copy_is_gone_on_with(embedded: Database, other: Database, tmp_
     at_kill = _rows(other)
     assert 0 < at_kill < 3_999
     half = environment | {"NOMARR_DATABASE_URL": url}
-    refused = subprocess.run([*command[:3], "status"], env=half, capture_output=True, text=True, check=False, timeout=60)
+    refused = subprocess.run(
+        [*command[:3], "status"], env=half, capture_output=True, text=True, check=False, timeout=60
+    )
     assert (refused.returncode, "is a copy of" in refused.stderr) == (2, True), refused.stderr
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
