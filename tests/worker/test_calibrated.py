@@ -15,6 +15,7 @@ from nomarr.store.database import Database
 from nomarr.tagfiles.audiofile import read_tags
 from nomarr.wanted import wanted_tags
 from nomarr.worker.loop import Worker
+from nomarr.worker.writing import Writer
 
 from .test_loop import drain, row
 
@@ -50,7 +51,9 @@ def test_a_calibration_reaches_the_files_without_their_being_heard_again(db: Dat
     assert recalibration.find_changes(db, "native") == []
 
 
-def test_a_file_in_hand_while_a_calibration_is_made_is_written_once_more(db: Database, here: Ground) -> None:
+def test_a_file_in_hand_while_a_calibration_is_made_is_written_once_more(
+    db: Database, here: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tone(here.music / "a.flac", seconds=3)
     with db.write() as tx:
         library = libraries.create(tx, name="Music", root_path=here.music, now=tx.now_ms())
@@ -59,16 +62,17 @@ def test_a_file_in_hand_while_a_calibration_is_made_is_written_once_more(db: Dat
     with db.write() as tx:
         tx.run("UPDATE library_files SET needs_write = TRUE")
     worker = Worker(here.settings(), db, "slow")
-    write = worker._write
+    write = Writer.write
 
     def write_slowly(*arguments: object) -> object:
         recalibration.generate(db, here.folder / "nowhere")
         return write(*arguments)  # type: ignore[arg-type]
 
-    worker._write = write_slowly  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(Writer, "write", write_slowly)
     file = worker._claim()
     assert file is not None
     worker._handle(file)
+    monkeypatch.undo()
     assert row(db, library, path.name).needs_write
     drain(db, here)
     with db.read() as tx:

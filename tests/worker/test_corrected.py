@@ -16,6 +16,7 @@ from nomarr.store.database import Database
 from nomarr.store.libraries import Library
 from nomarr.tagfiles.audiofile import read_tags
 from nomarr.worker.loop import Worker
+from nomarr.worker.writing import Writer
 
 from .test_loop import drain, row
 
@@ -49,20 +50,21 @@ def test_a_correction_made_before_and_after_listening_is_written(db: Database, h
 
 
 def test_a_correction_made_while_the_file_is_in_hand_is_written_as_well(
-    db: Database, here: Ground, library: Library
+    db: Database, here: Ground, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = Worker(here.settings(), db, "slow")
-    write = worker._write
+    write = Writer.write
     file_id = row(db, library, "a.flac").id
 
     def write_slowly(*arguments: object) -> object:
         correct(db, here.settings(), [file_id], Change({"party": 2}))
         return write(*arguments)  # type: ignore[arg-type]
 
-    worker._write = write_slowly  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(Writer, "write", write_slowly)
     file = worker._claim()
     assert file is not None
     worker._handle(file)
+    monkeypatch.undo()
     assert "mood-loose" not in read_tags(here.music / "a.flac")
     assert row(db, library, "a.flac").needs_write
     drain(db, here)
