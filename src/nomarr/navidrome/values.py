@@ -6,13 +6,11 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
-from functools import lru_cache
 
 from nomarr.navidrome.matching import Plain
+from nomarr.tagfiles.facts import date_of
 
 ARTIST_SEPARATORS = (" / ", " feat. ", " feat ", " ft. ", " ft ", "; ")
-_YEAR = re.compile(r"[12][0-9]{3}")
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 
 
@@ -33,23 +31,6 @@ def bpm(text: str) -> Plain:
     if not math.isfinite(number) or "_" in text:
         return None
     return int(math.copysign(math.floor(abs(number) + 0.5), number)) or None
-
-
-@lru_cache(maxsize=20_000)
-def date_of(text: str) -> str:
-    """YYYY-MM-DD, YYYY-MM or YYYY, as much as the text holds; "" if it holds no year."""
-    found = _YEAR.search(text)
-    if found is None:
-        return ""
-    start = text[:10]
-    for form in (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", r"[0-9]{4}-[0-9]{2}"):
-        if re.fullmatch(form, start):
-            try:
-                date.fromisoformat((start + "-01")[:10])
-            except ValueError:
-                break
-            return start
-    return found[0]
 
 
 @dataclass(frozen=True)

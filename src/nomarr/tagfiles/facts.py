@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 
 _LONGEST_VALUE = 512
 _MOST_VALUES = 16
@@ -134,6 +135,7 @@ def _first_date(found: dict[str, tuple[str, ...]], *names: str) -> str:
     return next(filter(None, dates), "")
 
 
+@lru_cache(maxsize=20_000)
 def date_of(text: str) -> str:
     """YYYY-MM-DD, YYYY-MM or YYYY, as much as the text holds; "" if it holds no year."""
     found = _YEAR.search(text)
