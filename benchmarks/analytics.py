@@ -3,23 +3,22 @@
     python benchmarks/analytics.py [--tracks 100000 1000000] [--url sqlite:////tmp/x.db ...] [--keep FOLDER]
 
 For each number of tracks an SQLite database, and a PostgreSQL one where its server programs are installed, is filled
-with files, their own tags and scores as the default packs give them. Then, in a process of its own: every analytics
-endpoint of a server that was never asked anything (cold: the scores are read first) and again (warm), a calibration,
-finding the files that it changes, and having them written. Beside some of it stands what a plain program would do in
-the same process. CPU seconds are of that process alone, so PostgreSQL's own are missing; with other work on the machine
-they are the honest figure, and the load says how much there was.
+with files, their own tags and scores of 60 heads. Then, each in a process of its own: every analytics endpoint of a
+server that was never asked anything (cold: the scores are read first) and again (warm); a calibration by command; and a
+server that did all this and calibrates, finds the files that change and has them written. MiB is the most memory that
+the process held meanwhile. At the end stands what a plain program would do. CPU time is of that process alone, so
+PostgreSQL's own is missing; with other work on the machine it is the honest figure, and the load says how much there
+was.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import logging
 import os
 import pwd
-import resource
 import shutil
 import signal
 import statistics
@@ -29,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,15 @@ from nomarr.web.auth import require_login
 
 BATCH = 10_000
 SAMPLE = 500  # tracks that the plain program handles one by one; the rest is extrapolated
-PACKS = {"musicnn": [output.head for output in MSD], "vibenet": [output.head for output in VIBENET]}
+PACKS = {  # 60 heads
+    "musicnn": [output.head for output in MSD],
+    "vibenet": [output.head for output in VIBENET],
+    "essentia-musicnn": ["danceability", "mood_happy", "mood_party"],
+}
 ENDPOINTS = ("tag-frequencies", "mood-distribution", "tag-correlations", "mood-cooccurrence", "overview", "coverage")
-COLUMNS = f"{'':32} {'cold':>8} {'CPU':>8} {'warm':>8} {'CPU':>8} {'plain':>9} {'CPU':>9} {'ratio':>7}   ms"
+CLEAR, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+COLUMNS = f"{'in ms':32} {'cold':>8} {'CPU':>8} {'MiB':>6} {'warm':>8} {'CPU':>8}"
+Cost = tuple[float, float, float]  # ms, ms of this process, and MiB that it held at most
 
 
 def main() -> None:
@@ -60,12 +66,12 @@ def main() -> None:
     arguments.add_argument("--tracks", type=int, nargs="+", default=[100_000])
     arguments.add_argument("--url", nargs="+", help="databases instead, empty or filled before")
     arguments.add_argument("--keep", type=Path, help="a folder where the SQLite databases stay")
-    arguments.add_argument("--measure", help=argparse.SUPPRESS)
+    arguments.add_argument("--part", choices=PARTS, help="only this, of the one database at --url")
     given = arguments.parse_args()
     logging.disable()
-    if given.measure:
-        with tempfile.TemporaryDirectory() as folder, Database(given.measure) as db:
-            measure(db, Path(folder))
+    if given.part:
+        with tempfile.TemporaryDirectory() as scratch, Database(given.url[0]) as db:
+            PARTS[given.part](db, Path(scratch))
         return
     with ExitStack() as stack:
         folder = given.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nomarr-analytics-")))
@@ -75,7 +81,9 @@ def main() -> None:
                 with Database(url) as db:
                     if is_empty(db):
                         fill(db, tracks)
-                subprocess.run([sys.executable, __file__, "--measure", url], check=True)
+                    print_header(db)
+                for part in PARTS:
+                    subprocess.run([sys.executable, __file__, "--url", url, "--part", part], check=True)
 
 
 def databases(folder: Path, server: Path | None, tracks: int) -> list[str]:
@@ -119,57 +127,65 @@ def program(name: str) -> str:
     return str(found[-1]) if found else name
 
 
-def measure(db: Database, folder: Path) -> None:
+def print_header(db: Database) -> None:
     with db.read() as tx:
         tracks = tx.scalar("SELECT COUNT(*) FROM library_files")
     load = os.getloadavg()[0]
     print(
         f"\n{tracks} tracks, {'PostgreSQL' if db.is_postgresql else 'SQLite'}; load {load:.1f}\n{COLUMNS}", flush=True
     )
-    settings = Settings(data_dir=folder / "data", calibrate_heads=True)
-    app = measure_endpoints(db, settings)
-    measure_calibration(db, folder, app, tracks)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak memory {peak:.0f} MiB before anything plain was done", flush=True)
-    row("counting tags of the files", once(lambda: count_tags(db)), plain=once(lambda: count_tags_plainly(db)))
-    row("reading the scores", once(lambda: load_matrix(db)), plain=once(lambda: load_plainly(db)))
 
 
-def measure_endpoints(db: Database, settings: Settings) -> FastAPI:
-    app = None
+def measure_endpoint(name: str, db: Database, folder: Path) -> None:
+    app, address = make_app(db, folder), f"/api/web/analytics/{name}"
+    row(name, once(lambda: ask(app, address)), often(lambda: ask(app, address)))
+
+
+def measure_command(db: Database, folder: Path) -> None:
+    row("a calibration by command", once(lambda: recalibration.generate(db, folder)))
+
+
+def measure_server(db: Database, folder: Path) -> None:
+    """One that holds the scores already, and has counted moods and tags with them."""
+    app = make_app(db, folder)
     for name in ENDPOINTS:
-        app = None
-        gc.collect()
-        app = make_app(settings, db)  # one that was never asked anything of the kind
-        ask(app, "/ping")
-        address = f"/api/web/analytics/{name}"
-        cold = once(lambda app=app, address=address: ask(app, address))
-        row(name, cold, often(lambda app=app, address=address: ask(app, address)))
-    assert app is not None
-    ask(app, "/api/web/analytics/mood-distribution")
-    return app
+        ask(app, f"/api/web/analytics/{name}")
+    matrix: ScoreMatrix = app.state.matrix
 
-
-def measure_calibration(db: Database, folder: Path, app: FastAPI, tracks: int) -> None:
-    matrix = app.state.matrix
-    address = "/api/web/calibration/generate-histogram"
-    cold = once(lambda: recalibration.generate(db, folder))
-    warm = often(lambda: ask(app, address, "POST"))
-    row("generating a calibration", cold, warm, once(lambda: count_plainly(matrix)))
-    row("calibration status", often(lambda: ask(app, "/api/web/calibration/status")))
+    def calibrate() -> None:
+        ask(app, "/api/web/calibration/generate-histogram", "POST")
 
     def found() -> list[recalibration.Changes]:
         return recalibration.find_changes(db, "native", blocks=lambda tx: matrix.refresh(tx).blocks)
 
-    plain = scaled(once(lambda: find_plainly(db)), tracks / SAMPLE)
-    row("finding files that change", once(found), often(found), plain)
-    ids = np.concatenate([change.changed for change in found()])
-    plain = scaled(once(lambda: mark_plainly(db, ids[:SAMPLE].tolist())), len(ids) / SAMPLE)
-    reset(db)
-    row(f"having {len(ids)} written", once(lambda: recalibration.apply(db, "native")), plain=plain)
-    reset(db)
+    row("a calibration by the server", once(calibrate), often(calibrate))
+    row("calibration status", *(often(lambda: ask(app, "/api/web/calibration/status")) for _ in range(2)))
+    row("finding files that change", once(found), often(found))
     row("beginning to apply", once(lambda: ask(app, "/api/web/calibration/apply", "POST")))
     reset(db)
+    ids = np.concatenate([change.changed for change in found()])
+    row(f"having {len(ids)} written", once(lambda: recalibration.apply(db, "native")))
+    reset(db)
+    print("one after the other, as a plain program does it:")
+    row("a calibration", once(lambda: count_plainly(matrix)))
+    row("finding files that change", scaled(once(lambda: find_plainly(db)), len(ids) / SAMPLE))
+    row(f"having {len(ids)} written", scaled(once(lambda: mark_plainly(db, ids[:SAMPLE].tolist())), len(ids) / SAMPLE))
+    reset(db)
+
+
+def measure_reading(db: Database, _: Path) -> None:
+    row("counting tags of the files", once(lambda: count_tags(db)))
+    row("the same plainly", once(lambda: count_tags_plainly(db)))
+    row("reading the scores", once(lambda: load_matrix(db)))
+    row("the same plainly", once(lambda: load_plainly(db)))
+
+
+PARTS: dict[str, Callable[[Database, Path], None]] = {
+    **{name: partial(measure_endpoint, name) for name in ENDPOINTS},
+    "command": measure_command,
+    "server": measure_server,
+    "reading": measure_reading,
+}
 
 
 def reset(db: Database) -> None:
@@ -181,8 +197,8 @@ def reset(db: Database) -> None:
 def load_plainly(db: Database) -> None:
     with db.read() as tx:
         rows = tx.tuples("SELECT file_id, pack_id, scores FROM file_scores ORDER BY pack_id, file_id")
-        np.array([np.frombuffer(scores, "<f4") for _, pack, scores in rows if pack == 1])
-        np.array([np.frombuffer(scores, "<f4") for _, pack, scores in rows if pack == 2])
+        for number in range(1, len(PACKS) + 1):
+            np.array([np.frombuffer(scores, "<f4") for _, pack, scores in rows if pack == number])
 
 
 def count_tags(db: Database) -> None:
@@ -218,9 +234,11 @@ def load_matrix(db: Database) -> None:
         ScoreMatrix().refresh(tx)
 
 
-def make_app(settings: Settings, db: Database) -> FastAPI:
-    app = create_app(settings, db)
+def make_app(db: Database, folder: Path) -> FastAPI:
+    """Was never asked anything that it could remember."""
+    app = create_app(Settings(data_dir=folder / "data", calibrate_heads=True), db)
     app.dependency_overrides[require_login] = lambda: None
+    ask(app, "/ping")
     return app
 
 
@@ -316,27 +334,27 @@ def some_scores(pack: str, heads: list[str], tracks: int, rng: np.random.Generat
     return np.clip(low + (high - low) * (share * 1.2 - 0.1), 0, 1).astype("<f4")
 
 
-def row(what: str, cold: tuple[float, float], warm: tuple[float, float] | None = None, plain: Any = None) -> None:
-    """Times in ms with their CPU times; the ratio is of CPU times, by the cold one."""
-    text = f"{what:<32} {cold[0]:8.0f} {cold[1]:8.0f}"
-    text += f" {warm[0]:8.1f} {warm[1]:8.1f}" if warm else " " * 18
-    text += f" {plain[0]:9.0f} {plain[1]:9.0f} {plain[1] / max(cold[1], 1):7.1f}" if plain else ""
-    print(text, flush=True)
+def row(what: str, cold: Cost, warm: Cost | None = None) -> None:
+    text = f"{what:<32} {cold[0]:8.0f} {cold[1]:8.0f} {cold[2]:6.0f}"
+    print(text + (f" {warm[0]:8.1f} {warm[1]:8.1f}" if warm else ""), flush=True)
 
 
-def scaled(times: tuple[float, float], by: float) -> tuple[float, float]:
-    return times[0] * by, times[1] * by
+def scaled(cost: Cost, by: float) -> Cost:
+    return cost[0] * by, cost[1] * by, cost[2]
 
 
-def often(run: Callable[[], Any], times: int = 5) -> tuple[float, float]:
-    wall, cpu = zip(*(once(run) for _ in range(times)), strict=True)
-    return statistics.median(wall), statistics.median(cpu)
+def often(run: Callable[[], Any], times: int = 5) -> Cost:
+    wall, cpu, peak = zip(*(once(run) for _ in range(times)), strict=True)
+    return statistics.median(wall), statistics.median(cpu), max(peak)
 
 
-def once(run: Callable[[], Any]) -> tuple[float, float]:
+def once(run: Callable[[], Any]) -> Cost:
+    CLEAR.write_text("5")  # from here on the kernel counts the peak anew
     started, cpu = time.perf_counter(), time.process_time()
     run()
-    return (time.perf_counter() - started) * 1000, (time.process_time() - cpu) * 1000
+    wall, used = time.perf_counter() - started, time.process_time() - cpu
+    (peak,) = (line.split()[1] for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+    return wall * 1000, used * 1000, int(peak) / 1024
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """What it costs to hand out files, how throughput grows with workers, and two machines on one PostgreSQL.
 
-    python benchmarks/claims.py drain    [--database sqlite|postgresql] [--files 50000] [--workers 8]
-    python benchmarks/claims.py scaling  [--database sqlite|postgresql] --models DIR --music DIR [--workers 1 2]
-    python benchmarks/claims.py idle     [--database sqlite|postgresql]
+    python benchmarks/claims.py          [--database sqlite postgresql] [--files 50000] [--workers 1 8] [--at-most 300]
+    python benchmarks/claims.py scaling  [--database sqlite postgresql] --models DIR --music DIR [--workers 1 2]
+    python benchmarks/claims.py idle     [--database sqlite postgresql]
     python benchmarks/claims.py hosts    --models DIR --music DIR            (as root)
 
-* `drain`: processes claim files and finish them at once. The overhead is what claiming and finishing take together, as
-  the worker sees it.
+* `drain`, the default: processes claim files and finish them at once, each number of them for so many seconds at most.
+  The overhead is what claiming and finishing take together, as the worker sees it.
 * `scaling`: real workers analyse copies of real music; nothing is written into the files.
 * `idle`: what a worker that finds nothing costs, and how soon it takes up a new file.
 * `hosts`: as `scaling`, with one and with two hosts of one worker each: two network namespaces with names of their own,
@@ -31,9 +31,11 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing.queues import Queue
 from pathlib import Path
 from statistics import mean
+from typing import cast
 
 from postgresql import Server
 
+from nomarr.analysis import Models
 from nomarr.scan import scan_library
 from nomarr.settings import Settings, load_settings
 from nomarr.store import claims, libraries, queue
@@ -47,8 +49,9 @@ LEASE_MS = 60_000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("drain", "scaling", "idle", "hosts"))
-    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("what", choices=("drain", "scaling", "idle", "hosts"), nargs="?", default="drain")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), nargs="+", default=["sqlite", "postgresql"])
+    parser.add_argument("--at-most", type=float, default=300, help="seconds")
     parser.add_argument("--files", type=int, default=50_000)
     parser.add_argument("--workers", type=int, nargs="+")
     parser.add_argument("--models", type=Path)
@@ -58,9 +61,10 @@ def main() -> None:
     if given.what == "hosts":
         hosts(given)
         return
-    with database(given.database) as url, Database(url) as db:
-        db.migrate()
-        {"drain": drain, "scaling": scaling, "idle": idle}[given.what](db, url, given)
+    for kind in given.database:
+        with database(kind) as url, Database(url) as db:
+            db.migrate()
+            {"drain": drain, "scaling": scaling, "idle": idle}[given.what](db, url, given)
 
 
 @contextmanager
@@ -73,6 +77,10 @@ def database(kind: str) -> Iterator[str]:
             yield f"sqlite:///{folder}/nomarr.db"
 
 
+def name_of(db: Database) -> str:
+    return "postgresql" if db.is_postgresql else "sqlite"
+
+
 # handing out
 
 
@@ -81,7 +89,9 @@ def drain(db: Database, url: str, given: argparse.Namespace) -> None:
         fill(db, given.files)
         results: Queue[tuple[int, float, float]] = SPAWN.Queue()  # files, seconds waited, seconds of CPU
         started = SPAWN.Barrier(workers + 1)
-        processes = [SPAWN.Process(target=take_all, args=(url, n, started, results)) for n in range(workers)]
+        processes = [
+            SPAWN.Process(target=take_all, args=(url, n, started, results, given.at_most)) for n in range(workers)
+        ]
         for process in processes:
             process.start()
         started.wait()
@@ -91,11 +101,11 @@ def drain(db: Database, url: str, given: argparse.Namespace) -> None:
         for process in processes:
             process.join()
         done, waited_s, used_s = (sum(column) for column in zip(*found, strict=True))
-        assert done == given.files, f"{done} of {given.files} files were handed out"
+        assert done == given.files or took >= given.at_most, f"{done} of {given.files} files were handed out"
         with db.read() as tx:
-            assert queue.queue_depth(tx, now=tx.now_ms()).completed == given.files
+            assert queue.queue_depth(tx, now=tx.now_ms()).completed == done
         print(
-            f"{given.database:10} {workers:2} workers: {done} files in {took:6.1f} s, {done / took:6.0f}/s, "
+            f"{name_of(db):10} {workers:2} workers: {done} files in {took:6.1f} s, {done / took:6.0f}/s, "
             f"{took / done * 1000:5.2f} ms a file; a worker waits {waited_s / done * 1000:5.2f} ms for a file and uses "
             f"{used_s / done * 1000:5.2f} ms of CPU; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
             flush=True,
@@ -116,15 +126,16 @@ def fill(db: Database, count: int) -> None:
         )
 
 
-def take_all(url: str, number: int, started: object, results: Queue[tuple[int, float, float]]) -> None:
+def take_all(
+    url: str, number: int, started: object, results: Queue[tuple[int, float, float]], at_most_s: float
+) -> None:
     count, waited = 0, 0.0
     with Database(url) as db:
         with db.read() as tx:
             tx.now_ms()
         started.wait()  # type: ignore[attr-defined]
-        used = time.process_time()
-        while True:
-            began = time.perf_counter()
+        used, until = time.process_time(), time.perf_counter() + at_most_s
+        while (began := time.perf_counter()) < until:
             with db.write() as tx:
                 file = claims.claim_next(tx, worker=f"w{number}", now=tx.now_ms(), lease_ms=LEASE_MS)
             if file is None:
@@ -149,12 +160,13 @@ def idle(db: Database, url: str, given: argparse.Namespace) -> None:
     with db.write() as tx:
         tx.run("UPDATE library_files SET needs_tagging = FALSE, analyzed_at = 1, suite = 's'")
     worker = Worker(settings(url, Path("/nowhere")), db, "idle")
+    worker.models = cast(Models, "none, for it listens to nothing")
     worker._claim()
     used, began, times = time.process_time(), time.perf_counter(), 300
     for _ in range(times):
         assert worker._claim() is None
     wall, cpu = time.perf_counter() - began, time.process_time() - used
-    print(f"{given.database}: an idle poll takes {wall / times * 1000:.2f} ms, {cpu / times * 1000:.2f} ms of it CPU")
+    print(f"{name_of(db)}: an idle poll takes {wall / times * 1000:.2f} ms, {cpu / times * 1000:.2f} ms of it CPU")
     print(f"at one in {POLL_S:g} s that is {cpu / times / POLL_S:.2%} of a core for each worker")
     delays = []
     for number in range(20):
@@ -199,7 +211,7 @@ def scaling(db: Database, url: str, given: argparse.Namespace) -> None:
             grown = rates[workers] / rates[min(rates)]
             busy = (_children_s() - used) / took
             print(
-                f"{given.database:10} {workers:2} workers: {count} files in {took:6.1f} s, {rates[workers]:5.2f}/s, "
+                f"{name_of(db):10} {workers:2} workers: {count} files in {took:6.1f} s, {rates[workers]:5.2f}/s, "
                 f"{grown:4.2f}x; {busy:.2f} of {os.cpu_count()} cores busy"
             )
 

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nomarr.moods.reference import reference_calibrations
-from nomarr.store import libraries, scores
+from nomarr.store import facts, libraries, scores
 from nomarr.store.database import Database, Transaction
-from nomarr.store.files import FACTS, KEYS, Facts, NewFile, clean_facts, search_keys
+from nomarr.store.facts import Facts
+from nomarr.store.files import NewFile
 
 PACKS = ("musicnn", "vibenet")
 FINGERPRINT = "benchmark"
@@ -160,11 +161,10 @@ def _pack(tx: Transaction, pack: str, heads: tuple[str, ...]) -> int:
 
 
 def _insert(tx: Transaction, library_id: int, first: int, songs: list[Song], *, suite: str, now: int) -> None:
-    names = (*FACTS, *KEYS, "folder", "name", "size", "mtime_ns", "audio_key")
+    names = (*facts.COLUMNS, "folder", "name", "size", "mtime_ns", "audio_key")
     rows = [
         {
-            **clean_facts(song.new.facts),
-            **search_keys(song.new),
+            **facts.values(song.new.facts, song.new.name),
             **{name: getattr(song.new, name) for name in names[-5:]},
             "id": file_id,
             "suite": suite,

@@ -25,7 +25,8 @@ from nomarr.navidrome.sounds import Sounds, known_scores
 from nomarr.scores import PackScores
 from nomarr.store import calibrations, files, libraries, scores, tags
 from nomarr.store.database import Database
-from nomarr.store.files import Facts, NewFile
+from nomarr.store.facts import Facts
+from nomarr.store.files import NewFile
 from nomarr.store.matrix import ScoreMatrix
 from nomarr.store.playlists import FileQuery
 

@@ -193,7 +193,14 @@ def report(soak: Soak, given: argparse.Namespace, took: float) -> int:
     with soak.db.read() as tx:
         finishes, files = tx.tuples("SELECT COUNT(*), COUNT(DISTINCT file_id) FROM finishes")[0]
         troubles = [(one.path, one.error or one.write_error) for one in queue.problems(tx, 10)]
-        written = tx.scalar("SELECT COUNT(DISTINCT file_id) FROM journal WHERE size IS NOT NULL")
+        # Also where a worker was killed, or its database, between writing the file and confirming that.
+        written = tx.scalar(
+            """
+            SELECT COUNT(DISTINCT f.id)
+              FROM library_files AS f
+              JOIN journal AS j ON j.file_id = f.id AND j.after_hash = f.written_hash
+            """
+        )
         assert journal.recent(tx, limit=1) is not None
     print(f"{given.database}: {soak.kills} workers killed, database taken away {soak.restarts} times, {took:.0f} s")
     print(f"{depth.completed} of {given.files} files done, {files} finished, {finishes - files} of them more than once")

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from models import make_models_dir
 from nomarr.analysis import Models
 from nomarr.errors import FileProblem, NomarrError, WriteFailed
-from nomarr.tagfiles.audiofile import can_write, describe, plan_write, read_tags, write_tags
+from nomarr.tagfiles.audiofile import describe, plan_write, read_tags, write_tags
 from nomarr.tagfiles.leftovers import remove_stale_copies
 from nomarr.tagfiles.payload import audio_hash, audio_key
 from tagfiles.samples import DECODABLE, ENCODED, HAND_MADE, WRITABLE, decoded, drop_standard, make_all
@@ -316,7 +316,6 @@ def _handle_damaged(
 
 def _uses(path: Path, models: Models) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "describe", lambda: "done" if describe(path).container else "not audio"
-    yield "can_write", lambda: can_write(path)
     yield "audio_key", lambda: audio_key(path) and "done"
     yield "audio_hash", lambda: audio_hash(path) and "done"
     yield "plan", lambda: plan_write(path, STATES[0]) and "done"

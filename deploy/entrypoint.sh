@@ -23,8 +23,9 @@ number PGID "$PGID"
 
 data=${NOMARR_DATA_DIR:-/data}
 mkdir -p "$data"
-# Only what belongs to somebody else: the music is never touched here.
-find "$data" ! \( -user "$PUID" -group "$PGID" \) -exec chown -h "$PUID:$PGID" {} +
+# Only what belongs to somebody else: the music is never touched here. Some network file systems know no owners; whether
+# that will do Nomarr says itself.
+find "$data" ! \( -user "$PUID" -group "$PGID" \) -exec chown -h "$PUID:$PGID" {} + || true
 
 export HOME="$data"
-exec setpriv --reuid="$PUID" --regid="$PGID" --clear-groups -- "$nomarr" "$@"
+exec setpriv --reuid="$PUID" --regid="$PGID" --clear-groups --no-new-privs -- "$nomarr" "$@"

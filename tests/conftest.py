@@ -165,6 +165,13 @@ def long_track(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def here(tmp_path: Path, small_models: Path, db_url: str) -> Ground:
+    """Nomarr with each kind of database, and an empty folder for music."""
+    (tmp_path / "music").mkdir()
+    return Ground(tmp_path, small_models, db_url)
+
+
+@pytest.fixture
 def ground(tmp_path: Path, small_models: Path) -> Ground:
     """Nomarr with an embedded database of its own."""
     return Ground(tmp_path, small_models)

@@ -12,6 +12,10 @@ from pathlib import Path
 
 from audio_files import encode
 from nomarr.settings import Settings, load_settings
+from nomarr.store import files
+from nomarr.store.database import Database
+from nomarr.store.files import LibraryFile
+from nomarr.store.libraries import Library
 
 # name -> ending and encoder of a short track; every container that can carry tags and ffmpeg can write
 TRACKS = {
@@ -86,3 +90,11 @@ class Ground:
         target = self.music / name
         target.parent.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copy(source, target))
+
+
+def row(db: Database, library: Library, name: str = "song.flac") -> LibraryFile:
+    """What the database has of a file right in the library's folder."""
+    with db.read() as tx:
+        found = files.by_path(tx, library.id, "", name)
+    assert found is not None
+    return found

@@ -13,7 +13,8 @@ from nomarr.moods.tiers import Heard, heard_by
 from nomarr.scores import PackScores
 from nomarr.store import files, scores
 from nomarr.store.database import Database, Transaction
-from nomarr.store.files import Facts, NewFile
+from nomarr.store.facts import Facts
+from nomarr.store.files import NewFile
 
 NOW = 1_800_000_000_000
 HEADS = {"musicnn": tuple(output.head for output in MSD), "vibenet": tuple(output.head for output in VIBENET)}

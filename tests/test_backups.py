@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from nomarr.backups import HOUR_MS, NoRoom, found, make, make_if_due, restore
 from nomarr.errors import Conflict, DatabaseProblem, DatabaseTooNew, NotFound
 from nomarr.scores import Embedding
 from nomarr.settings import Settings
-from nomarr.store import files, libraries, preferences, scores, snapshots, workers
+from nomarr.store import database, files, libraries, preferences, scores, snapshots, workers
 from nomarr.store.database import Database, patches_beside
 from nomarr.store.files import NewFile
 from nomarr.watching.keeper import Keeper
@@ -320,3 +321,111 @@ def test_it_comes_back_where_nothing_is_left(embedded: Database, settings: Setti
     shutil.rmtree(settings.data_dir)
     assert restore(settings, backup, now=NOW) is None
     assert names(settings) == ["1.mp3"]
+
+
+# before the tables change
+
+CHANGE = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.add_column("libraries", sa.Column("colour", sa.Text()))
+"""
+
+
+@pytest.fixture
+def update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Makes this version the next one that changes the tables."""
+
+    def run() -> None:
+        scripts = Path(shutil.copytree(database.MIGRATIONS, tmp_path / "migrations"))
+        (scripts / "versions" / "0002_more.py").write_text(CHANGE)
+        for module in (database, snapshots):
+            monkeypatch.setattr(module, "MIGRATIONS", scripts)
+
+    return run
+
+
+def columns(db: Database) -> list[str]:
+    with db.read() as tx:
+        return [row["name"] for row in tx.all("SELECT name FROM pragma_table_info('libraries')")]
+
+
+def test_before_the_tables_change_a_copy_is_kept_that_an_older_nomarr_can_use(
+    embedded: Database, settings: Settings, update: Callable[[], None]
+) -> None:
+    make(embedded, backups.folder(settings), now=NOW, keep=1)
+    add(embedded, 1)
+    backups.migrate(embedded, settings)
+    copy = backups.folder(settings) / "nomarr-tables-0001.db"
+    assert (embedded.outdated(), copy.exists()) == (None, False)
+    update()
+    assert embedded.outdated() == "0001"
+    backups.migrate(embedded, settings)
+    assert "colour" in columns(embedded)
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    checked = snapshots.check(copy)
+    assert (checked.revision, checked.counts["patch_embeddings"]) == ("0001", 1)
+    first = copy.stat().st_mtime_ns
+    backups.migrate(embedded, settings)
+    make(embedded, backups.folder(settings), now=NOW + 9 * DAY_MS, keep=1)
+    assert copy.stat().st_mtime_ns == first, "it is made once, and does not grow old"
+    assert [one.made_at for one in found(copy.parent)] == [NOW + 9 * DAY_MS]
+
+
+def test_a_version_that_was_put_back_is_kept_anew_when_its_tables_change_again(
+    embedded: Database, settings: Settings, update: Callable[[], None]
+) -> None:
+    update()
+    backups.migrate(embedded, settings)
+    embedded.close()
+    copy = backups.folder(settings) / "nomarr-tables-0001.db"
+    restore(settings, copy, now=NOW)
+    with Database(settings.database) as db:
+        assert "colour" not in columns(db)
+        add(db, 1)
+        backups.migrate(db, settings)
+        assert "colour" in columns(db)
+    assert snapshots.check(copy).counts["library_files"] == 1
+    assert len(list(copy.parent.glob("nomarr-tables-*"))) == 2
+
+
+def test_several_processes_that_start_at_once_keep_one_copy_and_change_the_tables_once(
+    embedded: Database, settings: Settings, update: Callable[[], None]
+) -> None:
+    update()
+
+    def start(_number: int) -> None:
+        with Database(settings.database) as db:
+            backups.migrate(db, settings)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(start, range(4)))
+    assert columns(embedded).count("colour") == 1
+    assert snapshots.check(backups.folder(settings) / "nomarr-tables-0001.db").revision == "0001"
+
+
+def test_without_room_for_a_copy_the_tables_stay_as_they_are(
+    embedded: Database, settings: Settings, update: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update()
+    monkeypatch.setattr(backups, "SPARE_BYTES", 2**62)
+    with pytest.raises(NoRoom, match=r"Before its tables change, .* NOMARR_BACKUP_DIR\. Nothing was changed"):
+        backups.migrate(embedded, settings)
+    assert (embedded.outdated(), "colour" in columns(embedded)) == ("0001", False)
+    assert [path.name for path in backups.folder(settings).iterdir()] == [".lock"]
+
+
+def test_postgresql_is_left_to_its_own_tools_before_its_tables_change(
+    postgresql_server: str, settings: Settings
+) -> None:
+    with Database(f"postgresql://nomarr@/nomarr?host={postgresql_server}") as db:
+        backups.migrate(db, settings)
+    assert not backups.folder(settings).exists()

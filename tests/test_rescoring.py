@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,10 @@ from ground import Ground
 from models import BACKBONE, make_models_dir, write_head
 from nomarr import rescoring
 from nomarr.inference.catalog import Suite, read_suite
-from nomarr.rescoring import score_new_heads
+from nomarr.rescoring import Renewing, renew
 from nomarr.scan import scan_library
 from nomarr.scores import PackScores
-from nomarr.store import files, libraries, runs, scores
+from nomarr.store import claims, files, leases, libraries, queue, scores
 from nomarr.store.database import Database
 from nomarr.store.libraries import Library
 from nomarr.worker.loop import Worker
@@ -63,24 +65,36 @@ def of_heads(db: Database, file_id: int) -> PackScores:
     return found
 
 
+def waiting(db: Database) -> int:
+    """Files that wait to be listened to."""
+    with db.read() as tx:
+        return int(tx.scalar("SELECT COUNT(*) FROM library_files WHERE needs_tagging"))
+
+
+def wait_for(true: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
 def test_a_new_head_is_scored_at_once_and_close_to_what_listening_again_gives(
     db: Database, here: Ground, library: Library
 ) -> None:
     ids = all_files(db, library)
     before = {file_id: of_heads(db, file_id) for file_id in ids}
     suite = with_new_head(here)
-    heard: list[int] = []
+    done: list[int] = []
     here.music.rename(here.folder / "away")  # no audio is needed
-    assert score_new_heads(db, suite, progress=heard.append) == len(ids) == 3
-    assert heard == [3]
+    assert renew(db, suite, progress=done.append) == 0
+    assert done == [3]
     (here.folder / "away").rename(here.music)
     at_once = {file_id: of_heads(db, file_id) for file_id in ids}
     for file_id in ids:
         assert at_once[file_id].heads == tuple(sorted((*before[file_id].heads, NEW_HEAD)))
         known = [at_once[file_id].heads.index(head) for head in before[file_id].heads]
         assert np.allclose(at_once[file_id].values[known], before[file_id].values, atol=0.002)
-    with db.write() as tx:
-        assert runs.renew_suite(tx, suite.fingerprint, now=tx.now_ms()) == len(ids)
+    assert waiting(db) == len(ids)
     listen(db, here)
     for file_id in ids:
         again = of_heads(db, file_id)
@@ -89,17 +103,13 @@ def test_a_new_head_is_scored_at_once_and_close_to_what_listening_again_gives(
         assert np.allclose(at_once[file_id].spreads, again.spreads, atol=0.002)
 
 
-def test_scores_of_other_packs_stay_and_the_file_still_waits_to_be_heard_again(
-    db: Database, here: Ground, library: Library
-) -> None:
+def test_scores_of_other_packs_stay(db: Database, here: Ground, library: Library) -> None:
     file_id, *_ = all_files(db, library)
     with db.read() as tx:
         before = {pack.pack: pack for pack in scores.load(tx, file_id)}
-    suite = with_new_head(here)
-    score_new_heads(db, suite)
+    renew(db, with_new_head(here))
     with db.read() as tx:
         after = {pack.pack: pack for pack in scores.load(tx, file_id)}
-        assert file_id in runs.heard_by_others(tx, suite.fingerprint, after=0, limit=10)
     assert after.keys() == before.keys() == {PACK, BACKBONE}
     assert np.array_equal(after[BACKBONE].values, before[BACKBONE].values)
 
@@ -111,29 +121,105 @@ def test_files_without_embeddings_are_left_to_be_heard_again(
     left, *others = all_files(db, library)
     with db.write() as tx:
         tx.run(f"DELETE FROM {lost} WHERE file_id = :id", id=left)
-    assert score_new_heads(db, with_new_head(here)) == len(others)
+    renew(db, with_new_head(here))
     assert NEW_HEAD not in of_heads(db, left).heads
     assert all(NEW_HEAD in of_heads(db, file_id).heads for file_id in others)
+    assert waiting(db) == 3
 
 
 def test_embeddings_of_another_backbone_are_of_no_use(db: Database, here: Ground, library: Library) -> None:
     with db.write() as tx:
         tx.run("UPDATE embeddings SET fingerprint = 'other'")
         tx.run("UPDATE patches.patch_embeddings SET fingerprint = 'other'")
-    assert score_new_heads(db, with_new_head(here)) == 0
+    renew(db, with_new_head(here))
+    assert all(NEW_HEAD not in of_heads(db, file_id).heads for file_id in all_files(db, library))
 
 
 def test_where_all_heads_are_known_there_is_nothing_to_do(db: Database, here: Ground, library: Library) -> None:
-    assert score_new_heads(db, read_suite(here.models)) == 0
+    done: list[int] = []
+    renew(db, read_suite(here.models), progress=done.append)
     suite = with_new_head(here)
-    assert score_new_heads(db, suite) == 3
-    assert score_new_heads(db, suite) == 0
+    renew(db, suite, progress=done.append)
+    renew(db, suite, progress=done.append)
+    assert done == [3]
 
 
-def test_more_files_than_fit_into_one_batch_are_all_scored(
+def test_who_is_cut_off_between_two_batches_goes_on_with_the_rest(
     db: Database, here: Ground, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rescoring, "BATCH", 2)
-    heard: list[int] = []
-    assert score_new_heads(db, with_new_head(here), progress=heard.append) == 3
-    assert heard == [2, 3]
+    suite = with_new_head(here)
+
+    def cut_off(_done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        renew(db, suite, progress=cut_off)
+    new = [file_id for file_id in all_files(db, library) if NEW_HEAD in of_heads(db, file_id).heads]
+    assert len(new) == waiting(db) == 2, "scores and the wish to listen again come together"
+    done: list[int] = []
+    renew(db, suite, progress=done.append)
+    assert done == [1]
+    assert all(NEW_HEAD in of_heads(db, file_id).heads for file_id in all_files(db, library))
+
+
+def test_what_was_analysed_meanwhile_keeps_its_exact_scores(
+    db: Database, here: Ground, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = with_new_head(here)
+    score = rescoring._scored
+
+    def slowly(*given: object) -> object:
+        made = score(*given)  # type: ignore[arg-type]
+        with db.write() as tx:
+            queue.request_analysis(tx, all_files(db, library)[:1], force=True, now=tx.now_ms())
+        listen(db, here)
+        return made
+
+    monkeypatch.setattr(rescoring, "_scored", slowly)
+    first, *_ = all_files(db, library)
+    assert renew(db, suite) == 1
+    exact = of_heads(db, first)
+    monkeypatch.undo()
+    with db.write() as tx:
+        queue.request_analysis(tx, [first], force=True, now=tx.now_ms())
+    listen(db, here)
+    assert np.array_equal(exact.values, of_heads(db, first).values)
+
+
+def test_a_file_in_a_workers_hands_is_renewed_when_it_is_free(
+    db: Database, here: Ground, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rescoring, "ROUND_S", 0.05)
+    suite = with_new_head(here)
+    with db.write() as tx:
+        file = claims.claim_next(tx, worker="w", now=tx.now_ms(), lease_ms=60_000)
+        assert file is not None, "its tags are to be written"
+    renewing = Renewing(db, suite)
+    renewing.start()
+    try:
+        wait_for(lambda: waiting(db) == 2)
+        with db.write() as tx:
+            claims.release(tx, file)
+        wait_for(lambda: waiting(db) == 3)
+        wait_for(lambda: not renewing._rounds.is_running)
+    finally:
+        renewing.stop()
+    assert NEW_HEAD in of_heads(db, file.file_id).heads
+
+
+def test_one_server_of_several_does_it_and_another_takes_over(
+    db: Database, here: Ground, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rescoring, "ROUND_S", 0.05)
+    suite = with_new_head(here)
+    with db.write() as tx:
+        assert leases.take(tx, rescoring.LEASE, owner="another", now=tx.now_ms(), lease_ms=2000)
+    renewing = Renewing(db, suite)
+    renewing.start()
+    try:
+        time.sleep(0.5)
+        assert waiting(db) == 0
+        wait_for(lambda: waiting(db) == 3)
+    finally:
+        renewing.stop()

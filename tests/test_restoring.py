@@ -10,24 +10,18 @@ from pathlib import Path
 import mutagen
 import pytest
 
-from ground import Ground
+from ground import Ground, row
 from nomarr.arrivals import DAY_MS, MOST_WRITES_A_DAY, QUARREL
 from nomarr.moods.tags import tags_hash
 from nomarr.restoring import Outcome, Restorer, remove_page, undo_page
 from nomarr.scan import scan_library
-from nomarr.store import claims, files, journal, libraries, queue, runs
+from nomarr.store import claims, journal, libraries, queue, runs
 from nomarr.store.claims import Scope
 from nomarr.store.database import Database
 from nomarr.store.libraries import Library
 from nomarr.tagfiles.audiofile import read_tags, remove_tags, write_tags
 from nomarr.tagfiles.payload import audio_hash
 from nomarr.worker.loop import Worker
-
-
-@pytest.fixture
-def here(tmp_path: Path, small_models: Path, db_url: str) -> Ground:
-    (tmp_path / "music").mkdir()
-    return Ground(tmp_path, small_models, db_url)
 
 
 @pytest.fixture
@@ -48,13 +42,6 @@ def made(db: Database, here: Ground, song: Path) -> Library:
 
 def work(db: Database, here: Ground, *, batch: str = "") -> None:
     Worker(here.settings(), db, "worker 1", drain=True, batch=batch).run()
-
-
-def row(db: Database, made: Library, name: str = "song.flac") -> files.LibraryFile:
-    with db.read() as tx:
-        found = files.by_path(tx, made.id, "", name)
-    assert found is not None
-    return found
 
 
 def undo(db: Database, here: Ground, **which: object) -> list[Outcome]:

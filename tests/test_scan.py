@@ -16,7 +16,7 @@ from nomarr.errors import Conflict, Forbidden, InvalidInput, NotFound
 from nomarr.moods.tags import tags_hash
 from nomarr.scan import ScanResult, scan_library
 from nomarr.scores import PackScores
-from nomarr.store import claims, files, libraries, scores, tags
+from nomarr.store import claims, files, libraries, scans, scores, tags
 from nomarr.store.database import Database
 from nomarr.store.files import LibraryFile
 from nomarr.store.libraries import Library
@@ -655,7 +655,7 @@ def test_a_second_scan_waits_for_the_first_to_end_or_die(
 ) -> None:
     song("a.flac")
     with db.write() as tx:
-        libraries.begin_scan(tx, library.id, owner="another", now=NOW)
+        scans.begin(tx, library.id, owner="another", now=NOW)
     with pytest.raises(Conflict, match="already running"):
         scan_it(now=lambda: NOW + 30_000)
     assert scan_it(now=lambda: NOW + 61_000).new == 1
@@ -670,7 +670,7 @@ def test_a_scan_that_lost_its_library_to_another_stops(
 
     def take_over(found: int, folder: str) -> None:
         with db.write() as tx:
-            libraries.begin_scan(tx, library.id, owner="another", now=NOW + 10**9)
+            scans.begin(tx, library.id, owner="another", now=NOW + 10**9)
 
     with pytest.raises(Conflict, match="took over"):
         scan_it(now=lambda: next(clock), progress=take_over)

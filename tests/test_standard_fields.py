@@ -7,7 +7,7 @@ from pathlib import Path
 import mutagen
 import pytest
 
-from ground import Ground
+from ground import Ground, row
 from models import write_backbone, write_head
 from nomarr import config
 from nomarr.errors import InvalidInput, SettingsError
@@ -17,7 +17,7 @@ from nomarr.restoring import Restorer
 from nomarr.scan import scan_library
 from nomarr.scores import Correction
 from nomarr.settings import load_settings
-from nomarr.store import corrections, files, journal, libraries, queue, tags
+from nomarr.store import corrections, journal, libraries, queue, tags
 from nomarr.store.database import Database
 from nomarr.store.libraries import Library
 from nomarr.tagfiles.audiofile import read_tags
@@ -26,18 +26,12 @@ from nomarr.worker.loop import Worker
 
 
 @pytest.fixture(scope="session")
-def genre_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small models that tell the genres of the Million Song Dataset."""
     folder = tmp_path_factory.mktemp("models")
     write_backbone(folder / "tiny", tags=[output.label for output in MSD])
     write_head(folder / "tiny", "mood_happy", ("happy", "non_happy"))
     return folder
-
-
-@pytest.fixture
-def here(tmp_path: Path, genre_models: Path, db_url: str) -> Ground:
-    (tmp_path / "music").mkdir()
-    return Ground(tmp_path, genre_models, db_url)
 
 
 @pytest.fixture
@@ -69,13 +63,6 @@ def work(db: Database, here: Ground) -> None:
 def choose(db: Database, here: Ground, fields: str | None) -> None:
     with db.write() as tx:
         config.change(tx, here.settings(), "standard_fields", fields)
-
-
-def row(db: Database, made: Library) -> files.LibraryFile:
-    with db.read() as tx:
-        found = files.by_path(tx, made.id, "", "song.flac")
-    assert found is not None
-    return found
 
 
 def standard(path: Path) -> tuple[list[str], list[str]]:

@@ -6,7 +6,6 @@ on where this one was.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -14,18 +13,16 @@ from dataclasses import asdict, dataclass, replace
 
 from nomarr import recalibration
 from nomarr.config import PAUSED
-from nomarr.errors import Conflict, DatabaseProblem
+from nomarr.errors import Conflict
 from nomarr.recalibration import Applied, ReadBlocks
+from nomarr.rounds import Rounds
 from nomarr.store import calibrations, libraries, preferences
 from nomarr.store.database import Database, Transaction
-
-log = logging.getLogger(__name__)
 
 PREFERENCE = "calibration_apply"
 AHEAD = 2_000  # files that wait for the workers at a time: all that a pause leaves them to do
 UNCHANGED = 10_000  # files a step whose label alone changes
 STEP_S = 1.0
-TROUBLE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -65,8 +62,7 @@ class Applying:
         self._lock = threading.Lock()
         self._plan: _Plan | None = None
         self._ahead: list[int] = []  # files that were given to the workers last
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="applying", daemon=True)
+        self._rounds = Rounds("applying a calibration", self.step, STEP_S)
 
     def begin(self, library_id: int | None) -> Applied:
         """Take an order, together with one that is not done yet, and a first step; says what it comes to."""
@@ -152,22 +148,10 @@ class Applying:
 
     def start(self) -> None:
         """Take a step every second, as long as the server runs."""
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(timeout=5)
-
-    def _run(self) -> None:
-        while not self._stop.wait(STEP_S):
-            try:
-                self.step()
-            except DatabaseProblem as error:
-                log.warning("waiting for the database: %s", error)
-                self._stop.wait(TROUBLE_S)
-            except Exception:  # the edge of the thread: it must go on
-                log.exception("applying a calibration")
-                self._stop.wait(TROUBLE_S)
+        self._rounds.stop()
 
 
 def ordered(tx: Transaction) -> Order | None:

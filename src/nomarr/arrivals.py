@@ -12,7 +12,8 @@ from nomarr.folders import Seen
 from nomarr.moods.tags import tags_hash
 from nomarr.store import files, identity, journal, queue, tags
 from nomarr.store.database import Database, Transaction
-from nomarr.store.files import Facts, KnownFile, NewFile
+from nomarr.store.facts import Facts
+from nomarr.store.files import KnownFile, NewFile
 from nomarr.store.identity import SameAudio
 from nomarr.store.libraries import Library
 from nomarr.store.queue import BACK_CATALOGUE, NEW_MUSIC

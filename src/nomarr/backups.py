@@ -130,6 +130,26 @@ def make_if_due(db: Database, settings: Settings, *, progress: Progress = lambda
         return None
 
 
+def migrate(db: Database, settings: Settings) -> None:
+    """Bring the tables up to what this version needs; a copy of what an older one left is kept first.
+
+    NoRoom where there is none for it, and nothing is changed. On PostgreSQL copies are left to its administrator.
+    """
+    place = folder(settings)
+    if db.is_postgresql or not Path(db.name).exists() or db.outdated() is None:
+        db.migrate()
+        return
+    try:
+        with _only_one(place, patiently=True):  # several processes may start at the same moment
+            if (revision := db.outdated()) is not None:
+                _keep_revision(db, place, revision, with_patches=settings.backup_patches)
+            db.migrate()
+    except OSError as error:
+        raise DatabaseProblem(
+            f"{printable(place)}: before the tables change a copy is kept, and none can be made there: {error.strerror}"
+        ) from error
+
+
 def restore(settings: Settings, backup: Path, *, now: int, force: bool = False) -> Path | None:
     """Put a backup in the place of the database; -> the folder to which what was there went, if there was anything.
 
@@ -163,12 +183,30 @@ def was_cut_off(database: Database) -> bool:
 
 
 def _make(db: Database, place: Path, *, now: int, with_patches: bool, progress: Progress) -> Backup:
-    source = Path(db.name)
-    _clear_remains(place)
-    _refuse_narrow(place, _size(source) if with_patches else source.stat().st_size)
     while (target := place / f"nomarr-{_stamp(now)}.db").exists():
         now += 1000
-    part = place / f"{PART}{target.name}"
+    _copy_checked(Path(db.name), target, with_patches=with_patches, progress=progress)
+    return Backup(target, now, _size(target))
+
+
+def _keep_revision(db: Database, place: Path, revision: str, *, with_patches: bool) -> None:
+    """In place of an earlier copy of the same version, for that one was put back since. No backup's age removes it."""
+    target = place / f"nomarr-tables-{revision}.db"
+    log.warning("the tables are those of an older Nomarr: before they change, a copy goes to %s", printable(target))
+    try:
+        _copy_checked(Path(db.name), target, with_patches=with_patches, progress=lambda _done, _all: None)
+    except NoRoom as error:
+        raise NoRoom(
+            f"Before its tables change, a copy of the database is kept. {error}; make room, or choose another folder "
+            "with NOMARR_BACKUP_DIR. Nothing was changed"
+        ) from error
+
+
+def _copy_checked(source: Path, target: Path, *, with_patches: bool, progress: Progress) -> None:
+    """Both files at one moment, read again, and there as a whole or not at all."""
+    place, part = target.parent, target.with_name(f"{PART}{target.name}")
+    _clear_remains(place)
+    _refuse_narrow(place, _size(source) if with_patches else source.stat().st_size)
     try:
         counts = snapshots.snapshot(source, part, with_patches=with_patches, progress=progress)
         checked = snapshots.check(part)
@@ -182,7 +220,6 @@ def _make(db: Database, place: Path, *, now: int, with_patches: bool, progress: 
     finally:
         for left in place.glob(f"{PART}*"):
             left.unlink(missing_ok=True)
-    return Backup(target, now, _size(target))
 
 
 def _clear_remains(place: Path) -> None:
@@ -209,11 +246,11 @@ def _forget_old(place: Path, keep: int, *, newest: Backup) -> None:
 
 
 @contextmanager
-def _only_one(place: Path) -> Iterator[None]:
+def _only_one(place: Path, *, patiently: bool = False) -> Iterator[None]:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (place / ".lock").open("w") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX if patiently else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Conflict(f"{printable(place)}: a backup is being made there already") from None
         yield

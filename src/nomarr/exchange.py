@@ -12,15 +12,15 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, BinaryIO, Literal, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nomarr import __version__
-from nomarr.errors import FileProblem, InvalidInput, printable
-from nomarr.moods.tiers import WORDS
-from nomarr.scores import Correction, Embedding, Levels, PackScores
+from nomarr.errors import FileProblem, InvalidInput, ModelProblem
+from nomarr.inference.catalog import read_suite
+from nomarr.resultlines import FileLine, Header, PackLine, parsed
+from nomarr.scores import Correction, Embedding, PackScores
 from nomarr.settings import Settings
 from nomarr.store import calibrations, corrections, files, libraries, results, scores
 from nomarr.store.calibrations import CalibrationRun, HeadCalibration
@@ -37,103 +37,7 @@ LONGEST_LINE = 16_000_000  # bytes; one with embeddings takes some hundred thous
 SAME_LENGTH_S = 0.5
 
 Progress = Callable[[int, int | None], None]  # files done, and in all where that is known
-Model = TypeVar("Model", bound=BaseModel)
-Share = Annotated[float, Field(ge=0, le=1.001)]  # a mean of ones may be a little more
-Number = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Name = Annotated[str, Field(min_length=1, max_length=1000)]
-Tiers = dict[str, Annotated[int, Field(ge=0, le=3)]]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class PackLine(_Strict):
-    """What one pack said: head -> (score, spread)."""
-
-    pack: Name
-    fingerprint: Name
-    backbone: str = ""
-    scores: dict[str, tuple[Share, Share]] = Field(min_length=1, max_length=5000)
-
-
-class EmbeddingLine(_Strict):
-    """`mean` is float32, `patches` float16 row by row, both little endian and in base64."""
-
-    backbone: Name
-    fingerprint: Name
-    size: int = Field(ge=1, le=65536)
-    mean: str
-    patches: str
-
-
-class CorrectionLine(_Strict):
-    """Mood -> tier, 0 for "not this one"; `kept`: the words of a locked file."""
-
-    moods: Tiers = {}
-    kept: Tiers | None = None
-
-    @field_validator("moods", "kept")
-    @classmethod
-    def _known(cls, value: Tiers | None) -> Tiers | None:
-        for mood in value or ():
-            if mood not in WORDS:
-                raise ValueError(f"there is no mood {mood!r}")
-        return value
-
-
-class FileLine(_Strict):
-    """One file."""
-
-    library: Name
-    path: str = Field(min_length=1, max_length=8000)
-    audio_key: str | None = Field(None, max_length=200)
-    audio_hash: str | None = Field(None, max_length=200)
-    duration_s: float | None = Field(None, ge=0)
-    suite: str | None = Field(None, max_length=1000)
-    analyzed_at: int | None = Field(None, ge=0, le=2**62)
-    patches: Number | None = None
-    analysis_s: float | None = None
-    hands_off: bool = False
-    packs: list[PackLine] = []
-    corrections: CorrectionLine | None = None
-    embeddings: list[EmbeddingLine] = []
-
-
-class HeadLine(_Strict):
-    head_key: str
-    pack: str
-    fingerprint: str
-    model_name: str
-    head_name: str
-    p5: float
-    p95: float
-    n: Number
-    underflow: Number
-    overflow: Number
-    drift: float | None
-
-
-class CalibrationLine(_Strict):
-    """`library` is null for a calibration of all libraries."""
-
-    version: int = Field(ge=1, le=2**31 - 1)
-    library: str | None
-    library_size: Number
-    global_version: str
-    drift: float | None
-    note: str | None
-    created_at: int = Field(ge=0, le=2**62)
-    heads: list[HeadLine]
-
-
-class Header(_Strict):
-    format: Literal["nomarr-results"]
-    version: int
-    nomarr: str
-    files: int = Field(ge=0)
-    calibrations: list[CalibrationLine] = []
-    mood_levels: dict[str, tuple[Share, Share, Share]] = {}
+Heads = Mapping[tuple[str, str], Sequence[str]]  # (pack, fingerprint) -> its scores
 
 
 @dataclass(frozen=True)
@@ -240,8 +144,9 @@ def import_results(db: Database, settings: Settings, lines: BinaryIO, *, progres
     before it may have been imported, and importing them again changes nothing.
     """
     counts: Counter[str] = Counter()
-    number, text = 1, _read(lines, 1)
-    header = _parsed(Header, text, 1)
+    heads = _installed_heads(settings)
+    number = 1
+    header = parsed(Header, _read(lines, 1), 1)
     if header.version != VERSION:
         raise InvalidInput(f"line 1: is of version {header.version}, and this Nomarr knows version {VERSION}")
     with db.write() as tx:
@@ -253,7 +158,7 @@ def import_results(db: Database, settings: Settings, lines: BinaryIO, *, progres
         try:
             if not (text := _read(lines, number := number + 1)):
                 break
-            batch.append((number, _parsed(FileLine, text, number)))
+            batch.append((number, _file_of(text, number, heads)))
             size += len(text)
         except InvalidInput as error:
             failure = error
@@ -263,13 +168,28 @@ def import_results(db: Database, settings: Settings, lines: BinaryIO, *, progres
             progress(number - 1, header.files)
     _take_all(db, settings, batch, counts)
     progress(number - 2, header.files)
+    if failure is None and number - 2 < header.files:
+        failure = InvalidInput(
+            f"line {number}: is missing: the first one tells of {header.files} files, and there are {number - 2}"
+        )
     if failure is not None:
         raise failure
     return Imported(**counts)
 
 
+def _installed_heads(settings: Settings) -> Heads:
+    """What the packs in the models folder say, as far as there are some."""
+    try:
+        return {(pack.name, pack.fingerprint): pack.scores for pack in read_suite(settings.models).packs}
+    except ModelProblem:
+        return {}
+
+
 def _read(lines: BinaryIO, number: int) -> bytes:
-    text = lines.readline(LONGEST_LINE + 1)
+    try:
+        text = lines.readline(LONGEST_LINE + 1)
+    except OSError as error:
+        raise InvalidInput(f"line {number}: cannot be read: {error.strerror}") from error
     if len(text) > LONGEST_LINE:
         raise InvalidInput(f"line {number}: is longer than {LONGEST_LINE // 1_000_000} MB")
     if text and not text.endswith(b"\n"):
@@ -277,21 +197,20 @@ def _read(lines: BinaryIO, number: int) -> bytes:
     return text
 
 
-def _parsed(model: type[Model], text: bytes, number: int) -> Model:
-    try:
-        return model.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        why = first["msg"].removeprefix("Value error, ")
-        what = "no results of Nomarr" if model is Header else "not understood"
-        raise InvalidInput(f"line {number}: {what}: {f'{printable(place)}: ' if place else ''}{why}") from error
+def _file_of(text: bytes, number: int, heads: Heads) -> FileLine:
+    line = parsed(FileLine, text, number)
+    for pack in line.packs:
+        known = heads.get((pack.pack, pack.fingerprint))
+        if known is not None and tuple(pack.scores) != tuple(known):
+            # Kept all the same, it would stand in the way of what the pack itself says of every other file.
+            raise InvalidInput(f"line {number}: {pack.pack} has other heads than its fingerprint stands for")
+    return line
 
 
 def _take_calibrations(tx: Transaction, header: Header) -> int:
     """Calibrations and levels, each only where there are none at all; -> how many calibrations."""
     if header.mood_levels and not calibrations.mood_levels(tx):
-        calibrations.set_mood_levels(tx, {mood: Levels(*three) for mood, three in header.mood_levels.items()})
+        calibrations.set_mood_levels(tx, header.levels)
     if results.has_calibrations(tx):
         return 0
     ids: dict[str | None, int | None] = {library.name: library.id for library in libraries.list_all(tx)}
@@ -359,7 +278,7 @@ def _take(tx: Transaction, target: Candidate, line: FileLine, counts: Counter[st
             tx,
             target.id,
             packs=[_scores(pack) for pack in line.packs],
-            embeddings=[_vectors(embedding) for embedding in line.embeddings],
+            embeddings=[embedding.vectors() for embedding in line.embeddings],
             facts={
                 name: getattr(line, name)
                 for name in ("suite", "analyzed_at", "patches", "analysis_s", "audio_hash", "duration_s")
@@ -378,15 +297,3 @@ def _take(tx: Transaction, target: Candidate, line: FileLine, counts: Counter[st
 def _scores(line: PackLine) -> PackScores:
     pairs = np.array(list(line.scores.values()), dtype=np.float32)
     return PackScores(line.pack, line.fingerprint, tuple(line.scores), pairs[:, 0], pairs[:, 1], line.backbone)
-
-
-def _vectors(line: EmbeddingLine) -> Embedding:
-    mean = np.frombuffer(_bytes(line.mean), FLOAT32).astype(np.float32)
-    patches = np.frombuffer(_bytes(line.patches), FLOAT16).astype(np.float16)
-    if len(mean) != line.size or len(patches) % line.size:
-        raise ValueError(f"the embedding of {line.backbone} is not of the size {line.size}")
-    return Embedding(line.backbone, line.fingerprint, mean, patches.reshape(-1, line.size))
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)

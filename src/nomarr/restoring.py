@@ -20,7 +20,7 @@ from nomarr.store.database import Database, Transaction
 from nomarr.store.journal import Entry
 from nomarr.tagfiles.audiofile import Written, read_tags, write_tags
 from nomarr.tagfiles.containers import reason
-from nomarr.tagfiles.families import Fields
+from nomarr.tagfiles.family import Fields
 
 IN_HAND = "a worker has it in hand at this moment; try again when it is done"
 

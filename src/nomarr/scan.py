@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from nomarr.arrivals import NO_ACCESS, Arrivals
 from nomarr.errors import Conflict, DatabaseProblem, NomarrError, printable
 from nomarr.folders import Listing, Scope, Seen, Walk, content_of, distinct, readable_root, rule, scopes_of
-from nomarr.store import files, libraries, queue
+from nomarr.store import files, journal, queue, scans
 from nomarr.store.database import Database, Transaction
 from nomarr.store.files import KnownFile
 from nomarr.store.libraries import Library
@@ -79,7 +79,7 @@ def scan_library(
         counts=counts,
     )
     with db.write() as tx:
-        libraries.begin_scan(tx, library.id, owner=scan.owner, now=scan.now())
+        scans.begin(tx, library.id, owner=scan.owner, now=scan.now())
     try:
         result = scan.run(places, clean_missing=clean_missing)
     except BaseException as error:
@@ -127,7 +127,7 @@ class _Scan:
 
     def end(self, error: str | None, *, is_whole: bool = False) -> None:
         with self.db.write() as tx:
-            libraries.end_scan(tx, self.library.id, owner=self.owner, now=self.now(), error=error, is_whole=is_whole)
+            scans.end(tx, self.library.id, owner=self.owner, now=self.now(), error=error, is_whole=is_whole)
 
     # the comparison
 
@@ -135,7 +135,7 @@ class _Scan:
         if names is None:
             self.visited.add(listing.folder)
         with self.db.read() as tx:
-            libraries.check_scan(tx, self.library.id, owner=self.owner)
+            scans.check(tx, self.library.id, owner=self.owner)
             known = files.in_folder(tx, self.library.id, listing.folder)
         for seen in listing.audio:
             if names is not None and seen.name not in names:
@@ -208,8 +208,9 @@ class _Scan:
         while True:
             with self._writing() as tx:
                 purged = files.purge_missing(tx, library_id=self.library.id, now=self.now())
+                forgotten = journal.forget_gone(tx, now=self.now())
             self.counts["purged"] += purged
-            if not purged:
+            if not purged and not forgotten:
                 return
 
     def _refuse_if_empty(self, is_empty: bool) -> None:
@@ -243,7 +244,7 @@ class _Scan:
         """A transaction that is kept only while the scan may go on."""
         now = self.now()
         with self.db.write() as tx:
-            libraries.renew_scan(tx, self.library.id, owner=self.owner, now=now)
+            scans.renew(tx, self.library.id, owner=self.owner, now=now)
             yield tx
         self.last_beat = now
 

@@ -79,7 +79,6 @@ class Calibration:
         return min(1.0, max(0.0, (raw - self.p5) / (self.p95 - self.p5)))
 
 
-Scores = Mapping[str, float]  # head name -> score, 0..1
 Calibrations = Mapping[tuple[str, str], Calibration]  # (pack, score) -> its percentiles
 
 
@@ -168,7 +167,10 @@ class ByHand:
 NOBODYS = ByHand.of({})
 
 
+SPREAD_STEPS = 2 * 255  # in 1
+
+
 def spread_steps(spreads: Vector) -> Steps:
     """Spreads in 255 steps up to 0.5, their largest: all that tiers ask of them, in a quarter of the memory."""
-    steps = np.rint(spreads * np.float32(2 * 255))
+    steps = np.rint(spreads * np.float32(SPREAD_STEPS))
     return np.fmin(np.fmax(steps, 0, out=steps), 255, out=steps).astype(np.uint8)  # what is no number becomes 0

@@ -89,11 +89,31 @@ def test_the_server_tags_a_library_and_survives_a_restart(ground: Ground, tracks
 
 def test_a_first_start_prints_the_password_it_made_up(ground: Ground) -> None:
     with ground.start("serve", "--port", 0, "--workers", 0) as process:
-        time.sleep(3)
+        assert process.stderr is not None
+        said = process.stderr.readline()
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
-    assert "Your password is " in err, out + err
+        process.communicate(timeout=30)
+    assert said.startswith("Your password is ")
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("command", [("serve", "--port", 0), ("worker",)])
+def test_a_stop_is_heeded_while_models_are_being_fetched(ground: Ground, command: tuple[object, ...]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # an index that never answers
+        silent.settimeout(30)
+        index = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        models = ground.folder / "none"
+        with ground.start(*command, NOMARR_MODELS_DIR=str(models), PIP_INDEX_URL=index, PIP_FIND_LINKS="") as process:
+            connection, _ = silent.accept()
+            process.send_signal(signal.SIGTERM)
+            try:
+                _, err = process.communicate(timeout=20)
+            finally:
+                process.kill()
+                connection.close()
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    assert [path.name for path in models.iterdir() if path.name != ".lock"] == []
 
 
 def test_a_port_in_use_is_said_in_a_sentence(ground: Ground) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
@@ -43,6 +46,15 @@ def gpu() -> None:
         pytest.skip("this onnxruntime knows no GPU")
     if not Path("/dev/nvidiactl").exists():
         pytest.skip("there is no NVIDIA GPU")
+
+
+def test_nobody_is_told_that_something_is_listened_to(small_models: Path, tmp_path: Path) -> None:
+    """onnxruntime would begin with a database of what to send, in the home folder."""
+    code = "import pathlib, sys; from nomarr.inference.sessions import Session; Session(pathlib.Path(sys.argv[1]))"
+    inherited = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", code, small_models / TINY], env=inherited | home, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_cpu_does_it_where_there_is_no_gpu(

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nomarr.moods.calibration import Calibration, Histogram, calibrated, drift, odd_library
+from nomarr.moods.calibration import Histogram, calibrated, drift, odd_library
+from nomarr.scores import Calibration
 
 scores = st.floats(0, 1)
 

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from heard import some_scores, together
 from nomarr.inference.vocabulary import MSD, VIBENET
-from nomarr.moods.calibration import Calibration
 from nomarr.moods.reference import for_words, reference_calibrations
 from nomarr.moods.tiers import (
     IN_LOOSE,
@@ -20,7 +19,7 @@ from nomarr.moods.tiers import (
     strengths_of,
     tiers_of,
 )
-from nomarr.scores import Levels, LibraryCalibration, PackScores, spread_steps
+from nomarr.scores import Calibration, Levels, LibraryCalibration, PackScores, spread_steps
 
 MSD_HEADS = tuple(output.head for output in MSD)
 VIBENET_HEADS = tuple(output.head for output in VIBENET)

@@ -11,7 +11,8 @@ from nomarr.navidrome.selection import Selection, select
 from nomarr.navidrome.sounds import Sounds
 from nomarr.store.database import Database
 from nomarr.store.matrix import ScoreMatrix
-from nomarr.store.playlists import FileQuery, Found
+from nomarr.store.playlists import FileQuery
+from nomarr.store.remembered import Remembered
 
 from .plain import holds
 from .world import NAMES, Navidrome, Track, View, add_library, random_tracks, view
@@ -28,12 +29,12 @@ class World:
         self.views: dict[int, View] = {i: view(track, i) for i, track in tracks.items()}
         self.navidrome = Navidrome(list(self.views.values()))
         self.matrix = ScoreMatrix()
-        self.found = Found()
+        self.remembered = Remembered()
 
     def select(self, playlist: Playlist, *, show: int = 10_000, library_id: int | None = None) -> Selection:
         with self.db.read() as tx:
             sounds = Sounds(self.matrix.refresh(tx))
-            return select(playlist, FIELDS, FileQuery(tx, library_id, self.found), sounds, show=show)
+            return select(playlist, FIELDS, FileQuery(tx, library_id, self.remembered), sounds, show=show)
 
     def ids(self, rules: Node) -> set[int]:
         found = self.select(Playlist(rules))

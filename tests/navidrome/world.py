@@ -19,7 +19,8 @@ from nomarr.moods.tiers import moods_of
 from nomarr.scores import PackScores
 from nomarr.store import files, libraries, scores, tags
 from nomarr.store.database import Database
-from nomarr.store.files import Facts, NewFile
+from nomarr.store.facts import Facts
+from nomarr.store.files import NewFile
 
 NOW = 1_800_000_000_000
 HEADS = {

@@ -9,7 +9,8 @@ import pytest
 from nomarr.store import claims, files, libraries
 from nomarr.store.claims import ClaimedFile
 from nomarr.store.database import Database
-from nomarr.store.files import Facts, NewFile
+from nomarr.store.facts import Facts
+from nomarr.store.files import NewFile
 from nomarr.store.libraries import Library
 
 NOW = 1_800_000_000_000

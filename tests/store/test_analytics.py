@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from nomarr.store import analytics, files, libraries, tags
+from nomarr.store import analytics, files, libraries, scans, tags
 from nomarr.store.analytics import Share, TagUse
 from nomarr.store.database import Database
-from nomarr.store.files import Facts
+from nomarr.store.facts import Facts
 from nomarr.store.libraries import Library
 
 from .conftest import NOW, AddFile
@@ -34,11 +34,11 @@ def test_durations_are_counted_by_whole_minutes(db: Database, library: Library, 
 def test_a_scan_and_a_finished_file_change_the_state(db: Database, library: Library, add_file: AddFile) -> None:
     add_file()
     with db.write() as tx:
-        scans, work = analytics.scan_state(tx), analytics.work_state(tx)
-        assert analytics.scan_state(tx) == scans
-        libraries.begin_scan(tx, library.id, owner="me", now=NOW + 1)
+        before, work = analytics.scan_state(tx), analytics.work_state(tx)
+        assert analytics.scan_state(tx) == before
+        scans.begin(tx, library.id, owner="me", now=NOW + 1)
         during = analytics.scan_state(tx)
-        libraries.end_scan(tx, library.id, owner="me", now=NOW + 2)
-        assert len({scans, during, analytics.scan_state(tx)}) == 3
+        scans.end(tx, library.id, owner="me", now=NOW + 2)
+        assert len({before, during, analytics.scan_state(tx)}) == 3
         tx.run("UPDATE library_files SET updated_at = :now", now=NOW + 3)
         assert analytics.work_state(tx) != (*analytics.scan_state(tx), work[-1])

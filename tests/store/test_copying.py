@@ -21,7 +21,8 @@ from nomarr.scores import Correction, Embedding
 from nomarr.store import copying, corrections, counters, files, journal, keys, libraries, preferences, scores, workers
 from nomarr.store.copying import MARK, NOT_COPIED, checksum, copy
 from nomarr.store.database import Database
-from nomarr.store.files import Facts, NewFile
+from nomarr.store.facts import Facts
+from nomarr.store.files import NewFile
 from nomarr.store.schema import metadata
 
 NOW = 1_800_000_000_000

@@ -8,7 +8,8 @@ import pytest
 from nomarr.errors import ClaimLost
 from nomarr.store import claims, files, identity, libraries, queue, scores, tags
 from nomarr.store.database import Database
-from nomarr.store.files import Facts, KnownFile, NewFile
+from nomarr.store.facts import FACTS, Facts
+from nomarr.store.files import KnownFile, NewFile
 from nomarr.store.libraries import Library
 from nomarr.store.queue import QueueDepth
 
@@ -53,7 +54,7 @@ def test_a_file_comes_back_as_it_was_found(db: Database, library: Library, add_f
         assert files.by_path(tx, library.id, "a", "né\n'\"; --.flac") is None
     assert file == row(db, file_id)
     assert file is not None
-    assert Facts(**{name: getattr(file, name) for name in files.FACTS}) == facts
+    assert Facts(**{name: getattr(file, name) for name in FACTS}) == facts
     assert (file.needs_tagging, file.set_aside, file.is_current, file.claim_token) == (True, False, False, 0)
 
 

@@ -7,7 +7,7 @@ import pytest
 from nomarr.errors import Conflict, InvalidInput, NotFound
 from nomarr.store import files, libraries, scores
 from nomarr.store.database import Database
-from nomarr.store.files import Facts
+from nomarr.store.facts import Facts
 from nomarr.store.libraries import Library, LibraryStats
 
 from .conftest import NOW, AddFile, claim, finish, row
@@ -34,6 +34,7 @@ def test_libraries_cannot_overlap(db: Database, library: Library, root: str) -> 
 def test_a_similar_name_is_no_overlap(db: Database, library: Library) -> None:
     with db.write() as tx:
         libraries.create(tx, name="Other", root_path="/music-2", now=NOW)
+        assert [one.root_path for one in libraries.list_all(tx)] == [library.root_path, "/music-2"]
 
 
 def test_an_overlap_through_a_link_is_seen(db: Database, tmp_path: Path) -> None:
@@ -162,32 +163,3 @@ def test_numbers_leave_out_missing_files_and_disabled_libraries(
         assert libraries.stats(tx) == LibraryStats(4, 2, 2, 30.5)
         counts = libraries.counts(tx)[library.id]
     assert (counts.file_count, counts.tagged_count, counts.missing_count) == (4, 0, 1)
-
-
-def test_one_scan_at_a_time_until_it_falls_silent(db: Database, library: Library) -> None:
-    with db.write() as tx:
-        libraries.begin_scan(tx, library.id, owner="one", now=NOW)
-        with pytest.raises(Conflict, match="already running"):
-            libraries.begin_scan(tx, library.id, owner="two", now=NOW + 59_000)
-        libraries.renew_scan(tx, library.id, owner="one", now=NOW + 50_000)
-        with pytest.raises(Conflict, match="already running"):
-            libraries.begin_scan(tx, library.id, owner="two", now=NOW + 100_000)
-        libraries.begin_scan(tx, library.id, owner="two", now=NOW + 200_000)
-        with pytest.raises(Conflict, match="took over"):
-            libraries.renew_scan(tx, library.id, owner="one", now=NOW + 200_000)
-        libraries.end_scan(tx, library.id, owner="one", now=NOW + 200_001, error="late")
-        assert libraries.get(tx, library.id).scan_status(now=NOW + 200_001) == "scanning"
-        libraries.end_scan(tx, library.id, owner="two", now=NOW + 200_002)
-        assert libraries.get(tx, library.id).scan_status(now=NOW + 10**9) == "complete"
-
-
-def test_a_scan_that_falls_silent_has_failed(db: Database, library: Library) -> None:
-    with db.write() as tx:
-        assert libraries.get(tx, library.id).scan_status(now=NOW) == "never"
-        libraries.begin_scan(tx, library.id, owner="one", now=NOW)
-        found = libraries.get(tx, library.id)
-        assert (found.is_being_scanned(now=NOW + 60_000), found.scan_failure(now=NOW + 60_000)) == (True, None)
-        assert (found.scan_status(now=NOW + 60_001), found.is_being_scanned(now=NOW + 60_001)) == ("failed", False)
-        assert found.scan_failure(now=NOW + 60_001) == libraries.SCAN_DIED
-        libraries.end_scan(tx, library.id, owner="one", now=NOW, error="the disk is gone")
-        assert libraries.get(tx, library.id).scan_failure(now=NOW + 10**9) == "the disk is gone"

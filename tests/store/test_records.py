@@ -33,6 +33,7 @@ def test_the_longest_tag_fits_into_the_index(db: Database, add_file: AddFile) ->
     with db.write() as tx:
         odd = "".join(chr(0x1F000 + (i * 7919) % 0xFFF) for i in range(600))  # four bytes each, hard to compress
         tags.replace_file_tags(tx, file_id, {odd: (odd,)})
+        assert tags.file_tags(tx, file_id) == {odd[: tags.NAME_LIMIT]: (odd[: tags.VALUE_LIMIT],)}
 
 
 @given(st.text())
@@ -77,6 +78,61 @@ def test_the_journal_outlives_its_files(db: Database, add_file: AddFile) -> None
         files.delete(tx, [file_id])
         (entry,) = journal.recent(tx, limit=10)
     assert (entry.file_id, entry.path) == (None, "/music/a.mp3")
+
+
+DAY_MS = 86_400_000
+
+
+def changed(db: Database, file_id: int | None, *, day: int, action: str = "write", undone: bool = False) -> int:
+    """The id of a change that was made on that day."""
+    with db.write() as tx:
+        facts = {"path": "/music/a.mp3", "batch": "b", "before": {}, "after_hash": "h"}
+        entry = journal.add(tx, file_id=file_id, action=action, at=day * DAY_MS, **facts)
+        journal.confirm(tx, entry, audio_hash=None, size=1, mtime_ns=1)
+        if undone:
+            journal.mark_undone(tx, entry, now=day * DAY_MS)
+    return entry
+
+
+def journaled(db: Database) -> list[int]:
+    with db.read() as tx:
+        return [entry.id for entry in journal.recent(tx, limit=100)]
+
+
+def test_a_change_stays_for_half_a_year_and_the_last_one_for_ever(db: Database, add_file: AddFile) -> None:
+    one, other = add_file("a.mp3"), add_file("b.mp3")
+    first, of_other = changed(db, one, day=0), changed(db, other, day=0)
+    second = changed(db, one, day=180)
+    assert journaled(db) == [second, of_other, first], "to the day"
+    third = changed(db, one, day=181)
+    assert journaled(db) == [third, second, of_other], "the other file's is its last"
+    undo = changed(db, one, day=900, action="undo")
+    assert journaled(db) == [undo, third, second, of_other], "an undo may leave an old change standing"
+    fourth = changed(db, one, day=901)
+    assert journaled(db) == [fourth, undo, of_other]
+
+
+def test_a_change_that_was_only_announced_makes_nothing_too_old(db: Database, add_file: AddFile) -> None:
+    file_id = add_file()
+    first = changed(db, file_id, day=0)
+    with db.write() as tx:
+        facts = {"path": "/music/a.mp3", "batch": "b", "action": "write", "before": {}, "after_hash": "h"}
+        entry = journal.add(tx, file_id=file_id, at=999 * DAY_MS, **facts)
+        journal.drop(tx, [entry])
+    assert journaled(db) == [first]
+
+
+def test_changes_of_files_that_are_gone_are_forgotten_some_at_a_time(
+    db: Database, add_file: AddFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "GONE_AT_ONCE", 2)
+    known = changed(db, add_file(), day=0)
+    gone = [changed(db, None, day=day) for day in (0, 1, 2, 200)]
+    forgotten = []
+    for _ in range(3):
+        with db.write() as tx:
+            forgotten.append(journal.forget_gone(tx, now=200 * DAY_MS))
+    assert (forgotten, journaled(db)) == ([2, 1, 0], [gone[3], known])
 
 
 def test_the_journal_knows_only_three_actions(db: Database) -> None:

@@ -208,26 +208,44 @@ def test_files_heard_with_other_models_are_listened_to_again_behind_all_new_musi
     new = add_file("new.mp3")
     with db.write() as tx:
         files.mark_missing(tx, ids[3:], NOW)
-        assert runs.renew_suite(tx, "suite-1", now=NOW) == 0
-        scopes = [Scope(library.id, folder="0"), Scope(other.id)]
-        assert runs.renew_suite(tx, "suite-2", scopes, now=NOW) == 2
-        assert runs.renew_suite(tx, "suite-2", now=NOW) == 2
-        assert runs.renew_suite(tx, "suite-2", now=NOW) == 0
+        assert runs.hear_again(tx, [*ids, elsewhere], "suite-1", now=NOW) == set()
+        assert runs.hear_again(tx, [ids[0], elsewhere], "suite-2", now=NOW) == {ids[0], elsewhere}
+        assert runs.hear_again(tx, ids, "suite-2", now=NOW) == {*ids[1:3]}
+        assert runs.hear_again(tx, ids, "suite-2", now=NOW) == set()
     file = row(db, ids[0])
     assert (file.needs_tagging, file.priority, file.analyzed_at) == (True, LOW_PRIORITY, NOW)
     order = [file.file_id for _ in range(4) if (file := claim(db)) is not None]
     assert order == [new, *ids[:3]]
 
 
-def test_files_heard_with_other_models_come_in_pages(db: Database, add_file: AddFile) -> None:
-    ids = [add_file(f"{n}.mp3") for n in range(6)]
-    analyse(db, *ids[:5])
+def test_what_a_worker_holds_is_not_listened_to_again_at_once(db: Database, add_file: AddFile) -> None:
+    file_id = add_file()
+    analyse(db, file_id)
+    with db.write() as tx:
+        queue.request_write(tx, [file_id], now=NOW)
+    held = claim(db, now=LATER)
+    with db.write() as tx:
+        assert runs.hear_again(tx, [file_id], "suite-2", now=LATER) == set()
+        assert held is not None
+        claims.release(tx, held)
+        assert runs.hear_again(tx, [file_id], "suite-2", now=LATER) == {file_id}
+
+
+def test_files_heard_with_other_models_come_in_pages(
+    db: Database, library: Library, other: Library, add_file: AddFile
+) -> None:
+    ids = [add_file(f"{n}.mp3", f"{n}") for n in range(6)]
+    elsewhere = add_file("x.mp3", library_id=other.id)
+    analyse(db, *ids[:5], elsewhere)
     with db.write() as tx:
         files.mark_missing(tx, ids[:1], NOW)
         queue.request_analysis(tx, ids[1:2], force=True, now=NOW)
-        assert runs.heard_by_others(tx, "suite-1", after=0, limit=9) == []
-        assert runs.heard_by_others(tx, "suite-2", after=0, limit=2) == ids[2:4]
-        assert runs.heard_by_others(tx, "suite-2", after=ids[3], limit=2) == ids[4:5]
+        assert runs.heard_by_others(tx, "suite-1", until=LATER, after=0, limit=9) == []
+        assert runs.heard_by_others(tx, "suite-2", until=LATER, after=0, limit=2) == ids[2:4]
+        assert runs.heard_by_others(tx, "suite-2", until=LATER, after=ids[3], limit=2) == ids[4:5]
+        assert runs.heard_by_others(tx, "suite-2", until=NOW - 1, after=0, limit=9) == []
+        scopes = [Scope(library.id, folder="4"), Scope(other.id)]
+        assert runs.heard_by_others(tx, "suite-2", scopes, until=LATER, after=0, limit=9) == [ids[4], elsewhere]
 
 
 def test_a_file_whose_tags_were_taken_out_is_known_to_hold_none(db: Database, add_file: AddFile) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from nomarr.store import files, progress, queue, search, tags
 from nomarr.store.database import Database
-from nomarr.store.files import Facts
+from nomarr.store.facts import Facts
 from nomarr.store.libraries import Library
 from nomarr.store.search import Wanted
 

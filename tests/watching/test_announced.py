@@ -12,7 +12,7 @@ import pytest
 from nomarr.errors import ScanCancelled
 from nomarr.scan import scan_library
 from nomarr.settings import Settings
-from nomarr.store import announcements, leases, libraries
+from nomarr.store import announcements, leases, libraries, scans
 from nomarr.store.announcements import Place
 from nomarr.store.database import Database
 from nomarr.store.libraries import SCAN_CANCELLED, Library
@@ -22,7 +22,7 @@ from nomarr.worker.loop import Worker
 from .conftest import Song, announce, announced, names, scan
 
 
-def scans(db: Database) -> object:
+def scans_begun(db: Database) -> object:
     with db.read() as tx:
         return tx.scalar("SELECT scan_started_at FROM libraries")
 
@@ -47,20 +47,20 @@ def test_a_folder_that_is_as_it_was_needs_no_scan(
 ) -> None:
     song("a/1.flac")
     scan_library(db, library)
-    before = scans(db)
+    before = scans_begun(db)
     announce(db, Place(library.id, "a"))
     scan(db, settings)
-    assert (announced(db), scans(db)) == (set(), before)
+    assert (announced(db), scans_begun(db)) == (set(), before)
 
 
 def test_our_own_writing_is_no_change(db: Database, settings: Settings, library: Library, song: Song) -> None:
     song("a/1.flac")
     scan_library(db, library)
     Worker(settings, db, "w", drain=True).run()
-    before = scans(db)
+    before = scans_begun(db)
     announce(db, Place(library.id, "a"))
     scan(db, settings)
-    assert scans(db) == before
+    assert scans_begun(db) == before
     with db.read() as tx:
         assert tx.one("SELECT needs_tagging, needs_write FROM library_files") == {
             "needs_tagging": False,
@@ -237,7 +237,7 @@ def test_a_cancelled_scan_ends_and_writes_nothing_more(db: Database, library: Li
     def cancel(_found: int, folder: str) -> None:
         if folder == "1":
             with db.write() as tx:
-                libraries.cancel_scan(tx, library.id, now=tx.now_ms())
+                scans.cancel(tx, library.id, now=tx.now_ms())
 
     with pytest.raises(ScanCancelled, match="The scan of library Music was cancelled"):
         scan_library(db, library, progress=cancel)
@@ -257,7 +257,7 @@ def test_what_a_cancelled_scan_was_to_look_at_is_dropped(
 
     def cancel(_found: int, _folder: str) -> None:
         with db.write() as tx:
-            libraries.cancel_scan(tx, library.id, now=tx.now_ms())
+            scans.cancel(tx, library.id, now=tx.now_ms())
 
     announce(db, Place(library.id, "a", is_tree=True))
     scan_announced(db, settings, progress=cancel)

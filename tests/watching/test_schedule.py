@@ -8,7 +8,7 @@ import pytest
 
 from nomarr.scan import scan_library
 from nomarr.settings import Settings
-from nomarr.store import libraries
+from nomarr.store import libraries, scans
 from nomarr.store.database import Database
 from nomarr.store.libraries import Library
 from nomarr.watching.schedule import HOUR_MS, RETRY_MS, Schedule, next_scan_at
@@ -68,7 +68,7 @@ def test_a_library_that_is_being_scanned_is_left_alone(
     song("a/1.flac")
     now = library.created_at + 30 * HOUR_MS
     with db.write() as tx:
-        libraries.begin_scan(tx, library.id, owner="somebody", now=now)
+        scans.begin(tx, library.id, owner="somebody", now=now)
     assert Schedule(db, settings).scan_due(now=now) == []
     assert names(db) == set()
 
@@ -98,7 +98,7 @@ def test_a_cancelled_scan_is_not_begun_again_at_once(
 
     def cancel(_found: int, _folder: str) -> None:
         with db.write() as tx:
-            libraries.cancel_scan(tx, library.id, now=tx.now_ms())
+            scans.cancel(tx, library.id, now=tx.now_ms())
 
     schedule = Schedule(db, settings)
     assert schedule.scan_due(now=now, progress=cancel) == []

@@ -12,7 +12,7 @@ from nomarr.moods.tags import score_text
 from nomarr.moods.tiers import moods_of, strengths
 from nomarr.store import files, libraries, tags
 from nomarr.store.database import Database
-from nomarr.store.files import Facts
+from nomarr.store.facts import Facts
 from nomarr.store.libraries import Library
 
 BASE = "/api/web/analytics"

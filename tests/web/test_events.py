@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 
 from ground import Ground
-from nomarr.store import access, claims, libraries, workers
+from nomarr.store import access, claims, scans, workers
 from nomarr.store.database import Database
 from nomarr.web import events
 from nomarr.web.auth import Caller
@@ -164,10 +164,10 @@ def test_a_scan_is_told_when_it_begins_and_how_it_ends(live: Live) -> None:
     with live.listen() as stream:
         stream.snapshot()
         with live.home.db.write() as tx:
-            libraries.begin_scan(tx, 1, owner="s", now=live.home.time.ms)
+            scans.begin(tx, 1, owner="s", now=live.home.time.ms)
         assert stream.until("library:scan").data == {"library_id": 1, "status": "scanning", "error": None}
         with live.home.db.write() as tx:
-            libraries.end_scan(tx, 1, owner="s", now=live.home.time.ms, error="the disk is gone")
+            scans.end(tx, 1, owner="s", now=live.home.time.ms, error="the disk is gone")
         failed = {"library_id": 1, "status": "failed", "error": "the disk is gone"}
         assert stream.until("library:scan").data == failed
 

@@ -147,7 +147,7 @@ def test_a_parameter_out_of_range_is_named(client: httpx.Client, params: dict[st
     assert detail(client.get(FILES, params=params), 400).startswith(next(iter(params)))
 
 
-def test_everything_about_a_file(client: httpx.Client, db: Database, heard: list[LibraryFile]) -> None:
+def test_one_answer_tells_all_of_a_file(client: httpx.Client, db: Database, heard: list[LibraryFile]) -> None:
     one = next(file for file in heard if file.title == "One")
     with db.write() as tx:
         journal.add(

@@ -14,7 +14,7 @@ import pytest
 
 from nomarr.scan import ScanResult, scan_library
 from nomarr.settings import Settings
-from nomarr.store import libraries
+from nomarr.store import libraries, scans
 from nomarr.store.database import Database
 from powers import without_powers
 
@@ -360,7 +360,7 @@ def test_a_scan_whose_process_died_has_failed(
     client: httpx.Client, library: dict[str, Any], db: Database, home: Home
 ) -> None:
     with db.write() as tx:
-        libraries.begin_scan(tx, 1, owner="gone", now=NOW_MS)
+        scans.begin(tx, 1, owner="gone", now=NOW_MS)
     assert client.get(f"{URL}/1").json()["scan_status"] == "scanning"
     home.time.pass_s(61)
     (seen,) = client.get(URL).json()
@@ -408,7 +408,7 @@ def test_a_scan_that_runs_can_be_cancelled(client: httpx.Client, db: Database, h
     url = f"{URL}/{scanned['id']}"
     assert "is not being scanned" in detail(client.delete(f"{url}/scan"), 409)
     with db.write() as tx:
-        libraries.begin_scan(tx, scanned["id"], owner="somebody", now=home.time.ms)
+        scans.begin(tx, scanned["id"], owner="somebody", now=home.time.ms)
     assert client.get(url).json()["scan_status"] == "scanning"
     answer = client.delete(f"{url}/scan")
     assert answer.json() == {"message": "Cancelled the scan of library Main Library", "status": "success"}

@@ -21,7 +21,7 @@ import uvicorn
 from tests.test_lidarr import EVENTS, form
 
 from nomarr.lidarr import read_form, read_webhook
-from nomarr.store import libraries
+from nomarr.store import scans
 from nomarr.store.database import Database
 from nomarr.tagfiles.audiofile import read_tags, remove_tags
 from nomarr.tagfiles.payload import audio_hash
@@ -464,11 +464,11 @@ def test_what_comes_during_a_scan_is_queued_right_after_it(
     lidarr: httpx.Client, client: httpx.Client, db: Database, library: dict[str, Any], music: Path, look: Look
 ) -> None:
     with db.write() as tx:
-        libraries.begin_scan(tx, library["id"], owner="somebody", now=tx.now_ms())
+        scans.begin(tx, library["id"], owner="somebody", now=tx.now_ms())
     lidarr.post(URL, json=download(music / ONE))
     assert look() == 0
     with db.write() as tx:
-        libraries.end_scan(tx, library["id"], owner="somebody", now=tx.now_ms())
+        scans.end(tx, library["id"], owner="somebody", now=tx.now_ms())
     assert look() == 1
     assert pending(client) == 1
 

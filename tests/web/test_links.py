@@ -12,7 +12,7 @@ import pytest
 from heard import add_heard, fill, some_scores
 from nomarr.store import files, libraries, tags
 from nomarr.store.database import Database
-from nomarr.store.files import Facts
+from nomarr.store.facts import Facts
 
 BASE = "/api/web/analytics"
 # Names and values that mean something elsewhere: in a query, in a filter, in SQL.

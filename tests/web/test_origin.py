@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from nomarr.web.auth import COOKIE
+from nomarr.web.credentials import COOKIE
 from web.conftest import PASSWORD, Home
 
 BASE = "/nomarr"

@@ -12,7 +12,7 @@ import pytest
 from heard import fill
 from nomarr.store import libraries, tags
 from nomarr.store.database import Database
-from nomarr.store.files import Facts
+from nomarr.store.facts import Facts
 from nomarr.web.tables import ROWS, pieces
 
 BASE = "/api/web/analytics"

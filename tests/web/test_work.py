@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from nomarr.config import PAUSED
-from nomarr.store import claims, libraries, preferences, workers
+from nomarr.store import claims, preferences, scans, workers
 from nomarr.store.database import Database
 
 from .conftest import NOW_MS, Home
@@ -47,7 +47,7 @@ def test_the_work_of_this_moment(client: httpx.Client, db: Database, home: Home,
         running = claims.claim_next(tx, worker="w", now=NOW_MS, lease_ms=60_000)
         assert running is not None
         workers.heartbeat(tx, worker="w", host="h", pid=1, version="1", now=NOW_MS, state="busy")
-        libraries.begin_scan(tx, scanned["id"], owner="somebody", now=NOW_MS)
+        scans.begin(tx, scanned["id"], owner="somebody", now=NOW_MS)
         preferences.put(tx, PAUSED, True)
     home.time.pass_s(10)
     assert client.get(STATUS).json() == {

@@ -28,21 +28,22 @@ def test_paused_workers_take_no_file_until_they_are_resumed(
     client = home.connect(token=home.token)
     assert client.get("/api/web/info").json()["workers"]["paused"] is True
     assert client.post(f"{URL}/resume").json() == {"status": "success", "message": "All workers resumed"}
-    assert worker._claim() is not None
+    assert worker._take() is not None
     assert client.get("/api/web/info").json()["workers"]["paused"] is False
 
 
 def test_a_worker_heeds_what_was_set_at_its_next_file(
-    home: Home, client: httpx.Client, db: Database, scanned: dict[str, Any]
+    home: Home, client: httpx.Client, db: Database, scanned: dict[str, Any], small_models: Path
 ) -> None:
-    worker = Worker(home.settings, db, "w")
-    assert worker._claim() is not None
-    assert worker.settings is home.settings
+    settings = home.settings.model_copy(update={"models_dir": small_models})
+    worker = Worker(settings, db, "w")
+    assert worker._take() is not None
+    assert worker.settings is settings
     client.post("/api/web/config", json={"key": "file_write_mode", "value": "none"})
-    assert worker._claim() is not None
+    assert worker._take() is not None
     assert worker.settings.file_write_mode == "none"
     client.post("/api/web/config", json={"key": "file_write_mode", "value": None})
-    assert worker._claim() is not None
+    assert worker._take() is not None
     assert worker.settings.file_write_mode == "native"
 
 

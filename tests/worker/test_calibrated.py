@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from ground import Ground, tone
@@ -18,12 +16,6 @@ from nomarr.worker.loop import Worker
 from nomarr.worker.writing import Writer
 
 from .test_loop import drain, row
-
-
-@pytest.fixture
-def here(tmp_path: Path, small_models: Path, db_url: str) -> Ground:
-    (tmp_path / "music").mkdir()
-    return Ground(tmp_path, small_models, db_url)
 
 
 def test_a_calibration_reaches_the_files_without_their_being_heard_again(db: Database, here: Ground) -> None:

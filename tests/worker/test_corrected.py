@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from ground import Ground, tone
@@ -19,12 +17,6 @@ from nomarr.worker.loop import Worker
 from nomarr.worker.writing import Writer
 
 from .test_loop import drain, row
-
-
-@pytest.fixture
-def here(tmp_path: Path, small_models: Path, db_url: str) -> Ground:
-    (tmp_path / "music").mkdir()
-    return Ground(tmp_path, small_models, db_url)
 
 
 @pytest.fixture
@@ -61,7 +53,7 @@ def test_a_correction_made_while_the_file_is_in_hand_is_written_as_well(
         return write(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Writer, "write", write_slowly)
-    file = worker._claim()
+    file = worker._take()
     assert file is not None
     worker._handle(file)
     monkeypatch.undo()

@@ -18,12 +18,6 @@ from nomarr.tagfiles.audiofile import read_tags
 from nomarr.worker.loop import Worker
 
 
-@pytest.fixture
-def here(tmp_path: Path, small_models: Path, db_url: str) -> Ground:
-    (tmp_path / "music").mkdir()
-    return Ground(tmp_path, small_models, db_url)
-
-
 def only_file(db: Database) -> files.LibraryFile:
     with db.read() as tx:
         return files.get(tx, tx.scalar("SELECT id FROM library_files"))
@@ -84,7 +78,9 @@ def test_who_lost_a_file_does_not_even_replace_it(db: Database, here: Ground, tr
         assert mine is not None
         theirs = claims.claim_next(tx, worker="quick", now=tx.now_ms() + 10, lease_ms=60_000)
         assert theirs is not None
-    Worker(here.settings(), db, "slow")._handle(mine)
+    worker = Worker(here.settings(), db, "slow")
+    worker._load()
+    worker._handle(mine)
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert only_file(db).claimed_by == "quick"
 
@@ -98,7 +94,7 @@ def test_a_wrong_clock_of_one_machine_steals_no_lease(
     with db.write() as tx:
         library = libraries.create(tx, name="Music", root_path=here.music, now=tx.now_ms())
     scan_library(db, library)
-    assert Worker(here.settings(), db, "right")._claim() is not None
+    assert Worker(here.settings(), db, "right")._take() is not None
     real = time.time_ns
     for wrong_s in (-3600, 60, 3600):
         monkeypatch.setattr(time, "time_ns", lambda wrong_s=wrong_s: real() + wrong_s * 10**9)

@@ -9,21 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from ground import Ground
+from ground import Ground, row
 from nomarr.config import PAUSED
 from nomarr.moods.tags import tags_hash
 from nomarr.scan import scan_library
-from nomarr.store import claims, files, journal, libraries, preferences, queue, scores, workers
+from nomarr.store import claims, journal, libraries, preferences, queue, scores, workers
 from nomarr.store.database import Database
 from nomarr.store.libraries import Library
 from nomarr.tagfiles.audiofile import read_tags, write_tags
 from nomarr.worker.loop import Worker
-
-
-@pytest.fixture
-def here(tmp_path: Path, small_models: Path, db_url: str) -> Ground:
-    (tmp_path / "music").mkdir()
-    return Ground(tmp_path, small_models, db_url)
 
 
 def library(db: Database, here: Ground, **more: str) -> Library:
@@ -37,13 +31,6 @@ def drain(db: Database, here: Ground, **more: object) -> Worker:
     worker = Worker(here.settings(), db, "worker 1", drain=True, **more)
     worker.run()
     return worker
-
-
-def row(db: Database, made: Library, name: str) -> files.LibraryFile:
-    with db.read() as tx:
-        found = files.by_path(tx, made.id, "", name)
-    assert found is not None
-    return found
 
 
 def test_a_worker_writes_tags_and_records_scores(db: Database, here: Ground, tracks: dict[str, Path]) -> None:
@@ -206,6 +193,7 @@ def test_a_worker_that_lost_its_file_records_nothing(db: Database, here: Ground,
     here.add(tracks["flac"], "track.flac")
     made = library(db, here)
     worker = Worker(here.settings(), db, "slow")
+    worker._load()
     with db.write() as tx:
         mine = claims.claim_next(tx, worker="slow", now=tx.now_ms(), lease_ms=1)
     assert mine is not None

@@ -16,12 +16,6 @@ from nomarr.tagfiles.audiofile import read_tags
 from nomarr.worker.loop import Worker
 
 
-@pytest.fixture
-def here(tmp_path: Path, small_models: Path, db_url: str) -> Ground:
-    (tmp_path / "music").mkdir()
-    return Ground(tmp_path, small_models, db_url)
-
-
 def tag_all(db: Database, here: Ground, **values: str) -> None:
     settings = here.settings()
     with db.write() as tx:

@@ -201,6 +201,5 @@ def test_a_worker_that_cannot_be_started_is_tried_again(
             first = slot.worker
             slot.process.kill()
             wait_for(lambda: slot.worker != first and slot.process is None)
-            assert supervisor._thread is not None
-            assert supervisor._thread.is_alive()
+            assert supervisor._rounds.is_running
         wait_for(lambda: slot.process is not None)

@@ -213,8 +213,8 @@ def test_outside_the_hours_of_work_nothing_is_taken(here: Ground, tracks: dict[s
         now = time.localtime()
         later = f"{(now.tm_hour + 2) % 24:02}:00-{(now.tm_hour + 3) % 24:02}:00"
         assert Worker(here.settings(work_hours=later), db, "w")._claim() is None
-        assert Worker(here.settings(work_hours=later), db, "w", drain=True)._claim() is not None
-        assert Worker(here.settings(work_hours="00:00-00:00"), db, "w")._claim() is not None
+        assert Worker(here.settings(work_hours=later), db, "w", drain=True)._take() is not None
+        assert Worker(here.settings(work_hours="00:00-00:00"), db, "w")._take() is not None
 
 
 def test_new_music_comes_before_what_a_library_held_from_the_beginning(here: Ground, tracks: dict[str, Path]) -> None:
@@ -224,6 +224,6 @@ def test_new_music_comes_before_what_a_library_held_from_the_beginning(here: Gro
         with db.read() as tx:
             made = libraries.list_all(tx)[0]
         scan_library(db, made)
-        file = Worker(here.settings(), db, "w")._claim()
+        file = Worker(here.settings(), db, "w")._take()
         assert file is not None
         assert file.name == "z new.mp3"

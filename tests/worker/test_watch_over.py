@@ -119,3 +119,39 @@ def test_only_the_last_word_of_a_worker_counts() -> None:
     time.sleep(1.1)
     assert watchdog.is_overdue()
     watchdog.close()
+
+
+def watched_loading(db: Database, program: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Supervisor, _Slot]:
+    for limit in ("STARTING_S", "LOADING_S"):
+        monkeypatch.setattr(f"nomarr.worker.watchdog.{limit}", 1.0)
+    return watched(db, program, limit_mb=10_000)
+
+
+@pytest.mark.parametrize("said", ["", "0\\n-1\\n"])
+def test_a_worker_that_hangs_before_it_has_its_models_is_ended_and_no_file_is_blamed(
+    db: Database, claimed: ClaimedFile, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    hang = f"import os, sys, time; os.write(int(sys.argv[1]), b'{said}'); time.sleep(60)"
+    supervisor, slot = watched_loading(db, hang, monkeypatch)
+    until(lambda: slot.process is None, supervisor, slot)
+    assert (slot.killed_for, slot.failed_loads) == ("it took longer than 1 s", 1)
+    assert slot.trouble == "the models did not load, once (it took longer than 1 s); tried again after 10 s"
+
+
+def test_models_that_loaded_make_an_end_of_what_was_before(
+    db: Database, claimed: ClaimedFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor, slot = watched_loading(db, "import os, sys; os.write(int(sys.argv[1]), b'0\\n-1\\n0\\n')", monkeypatch)
+    slot.failed_loads, slot.trouble = 2, "the models did not load"
+    until(lambda: slot.process is None, supervisor, slot)
+    assert (slot.failed_loads, slot.trouble, slot.pause_s) == (0, None, 0)
+
+
+def test_a_worker_that_only_started_says_nothing_about_models() -> None:
+    watchdog = Watchdog()
+    reporter(watchdog.fd)(0)
+    reporter(watchdog.fd)(120)
+    assert not watchdog.is_overdue()
+    assert not watchdog.is_loading
+    assert not watchdog.has_loaded
+    watchdog.close()

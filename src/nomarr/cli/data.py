@@ -28,7 +28,7 @@ console = Console(stderr=True)  # stdout may be where results go
 def run_copy(to: str, source: str | None, *, with_patches: bool, restart: bool, force: bool) -> int:
     settings = load_settings()
     with _existing(load_settings(database_url=source)) as old, Database(to) as new:
-        old.migrate()
+        backups.migrate(old, settings)
         with old.read() as tx:
             users = copying.users(tx, now=tx.now_ms(), silent_ms=settings.lease_s * 1000)
         if users and not force:
@@ -89,8 +89,9 @@ def run_restore(file: Path, *, force: bool) -> int:
 
 
 def run_export(file: str, *, with_embeddings: bool) -> int:
-    with _existing(load_settings()) as db, _bar() as bar, _written(file) as out:
-        db.migrate()
+    settings = load_settings()
+    with _existing(settings) as db, _bar() as bar, _written(file) as out:
+        backups.migrate(db, settings)
         task = bar.add_task("exporting")
         count = export_results(
             db,

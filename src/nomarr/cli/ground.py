@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -16,10 +16,8 @@ from nomarr import backups
 from nomarr.errors import Conflict, DatabaseProblem, DatabaseTooNew, NotFound, SettingsError, printable
 from nomarr.inference import packs
 from nomarr.inference.catalog import Suite, read_suite
-from nomarr.rescoring import score_new_heads
 from nomarr.settings import Settings
-from nomarr.store import copying, libraries, preferences, runs
-from nomarr.store.claims import Scope
+from nomarr.store import copying, libraries, preferences
 from nomarr.store.database import Database, Transaction
 from nomarr.store.libraries import Library
 from nomarr.tagfiles.leftovers import remove_stale_copies
@@ -34,7 +32,7 @@ def open_database(settings: Settings) -> Database:
         db = Database(settings.database)
         if backups.was_cut_off(db):  # an empty one must not take its place
             raise Conflict(f"{db.name}: a restore was cut off, and the old database is put aside; run it again")
-        db.migrate()
+        backups.migrate(db, settings)
         _refuse_half_a_copy(db)
     except DatabaseTooNew:
         raise
@@ -73,14 +71,6 @@ def ready_models(settings: Settings, console: Console) -> Suite:
     for problem in suite.problems:
         console.print(f"left out: {problem}", style="yellow", markup=False, soft_wrap=True)
     return suite
-
-
-def renew(db: Database, suite: Suite, scopes: Sequence[Scope] = ()) -> None:
-    """Brings results of other models up to date: new heads at once where possible, all by listening again."""
-    # In scope alone: the rest is not marked below, so each run would go through it once more.
-    score_new_heads(db, suite, scopes)
-    with db.write() as tx:
-        runs.renew_suite(tx, suite.fingerprint, scopes, now=tx.now_ms())
 
 
 def existing(path: Path) -> Path:

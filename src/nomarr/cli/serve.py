@@ -18,8 +18,9 @@ import uvicorn
 from rich.console import Console
 
 from nomarr import config
-from nomarr.cli.ground import clear_leftovers_beside, open_database, ready_models, renew
+from nomarr.cli.ground import clear_leftovers_beside, open_database, ready_models
 from nomarr.errors import ModelProblem, NomarrError, SettingsError
+from nomarr.rescoring import Renewing
 from nomarr.settings import Settings, load_settings
 from nomarr.store.claims import Scope
 from nomarr.store.database import Database
@@ -29,12 +30,13 @@ from nomarr.worker.supervisor import NOTHING_WORKS, Supervisor, default_workers
 from nomarr.worker.watchdog import reporter
 
 log = logging.getLogger(__name__)
-console = Console(stderr=True)
+console = Console(stderr=True, soft_wrap=True)  # a line stays one in the journal
 
 LISTENER = "_NOMARR_LISTENER"  # the file descriptor that a restarted server takes over
 
 
 def run_serve(*, host: str | None, port: int | None, workers: int | None) -> int:
+    _end_when_told()
     settings = load_settings(host=host, port=port, workers=workers)
     restart = Restart()
     with _listening(settings) as listener, open_database(settings) as db:
@@ -53,12 +55,13 @@ def _serve(settings: Settings, db: Database, listener: socket.socket, restart: R
     password = ensure_password(db, settings)
     if password is not None:
         console.print(f"Your password is {password}  (shown this once; it can be changed later)", highlight=False)
-    renew(db, suite)
     clear_leftovers_beside(db)
     supervisor = Supervisor(settings, db, _count(config.current(db, settings)))
     supervisor.start()
     keeper = Keeper(db, settings)
     keeper.start()
+    renewing = Renewing(db, suite)
+    renewing.start()
     address = f"http://{settings.host}:{listener.getsockname()[1]}"
     console.print(f"Nomarr listens at {address} with {len(supervisor.slots)} workers", highlight=False)
     server = Server(
@@ -83,6 +86,7 @@ def _serve(settings: Settings, db: Database, listener: socket.socket, restart: R
         if told.is_set():
             restart.give_up()
         console.print("Finishing the files in hand ...")
+        renewing.stop()
         keeper.stop()
         supervisor.stop()
 
@@ -164,6 +168,7 @@ def _count(settings: Settings) -> int:
 
 def run_workers(count: int | None) -> int:
     """Workers alone, until a signal comes."""
+    _end_when_told()
     settings = load_settings(workers=count)
     with open_database(settings) as db:
         ready_models(settings, console)
@@ -172,7 +177,7 @@ def run_workers(count: int | None) -> int:
         told = threading.Event()
         _on_signal(told)
         supervisor.start()
-        console.print(f"{len(supervisor.slots)} workers are waiting for files", highlight=False)
+        console.print(f"Workers that wait for files: {len(supervisor.slots)}", highlight=False)
         told.wait()
         supervisor.stop()
     return 0
@@ -197,6 +202,8 @@ def run_worker(order: str) -> int:
                 batch=facts["batch"],
                 threads=facts["threads"],
                 report_limit=reporter(facts["watchdog"]),
+                models_wait_s=facts["models_wait_s"],
+                trouble=facts["trouble"],
                 stop=stop,
             )
             worker.run()
@@ -212,6 +219,15 @@ def run_worker(order: str) -> int:
 def _scope(facts: dict[str, Any]) -> Scope:
     ids = facts["file_ids"]
     return Scope(facts["library_id"], facts["folder"], None if ids is None else tuple(ids))
+
+
+def _end_when_told() -> None:
+    """Until there is anything to finish. The first process of a container would not hear what it does not handle."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _on_signal(told: threading.Event) -> None:

@@ -23,10 +23,11 @@ from rich.progress import (
 from rich.text import Text
 
 from nomarr import config
-from nomarr.cli.ground import clear_leftovers, existing, library_for, open_database, ready_models, renew
+from nomarr.cli.ground import clear_leftovers, existing, library_for, open_database, ready_models
 from nomarr.errors import FileProblem, InvalidInput, TagsNotSupported, printable
 from nomarr.folders import AUDIO_ENDINGS
 from nomarr.moods.tags import TagValues
+from nomarr.rescoring import renew
 from nomarr.restoring import Restorer
 from nomarr.scan import ScanResult, scan_library
 from nomarr.settings import Settings, load_settings

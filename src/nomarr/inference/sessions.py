@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import metadata
@@ -13,6 +14,10 @@ from nomarr.errors import ModelProblem
 from nomarr.settings import Device
 
 log = logging.getLogger(__name__)
+
+# Otherwise onnxruntime tells its maker about this machine, and keeps a database for that in the home folder. It looks
+# when it is imported, which only this module does.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 CUDA_OPTIONS = {

@@ -8,9 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nomarr.scores import NARROWEST, Calibration, Calibrations
-
-__all__ = ["NARROWEST", "Calibration", "Histogram", "calibrated", "drift", "odd_library"]
+from nomarr.scores import Calibration, Calibrations
 
 BINS = 10_000
 LOW, HIGH = 5, 95  # per cent

@@ -31,7 +31,7 @@ from nomarr.moods.tiers import (
     weakest,
 )
 from nomarr.moods.words import ONE, settle
-from nomarr.scores import ByHand, Calibrations, Correction, Levels, LibraryCalibration, PackScores
+from nomarr.scores import SPREAD_STEPS, ByHand, Calibrations, Correction, Levels, LibraryCalibration, PackScores
 
 TIER_NAMES = ("none", "loose", "regular", "strict")  # by their number
 FIRST = np.zeros(1, np.intp)
@@ -177,7 +177,7 @@ def _head(e: Evidence, track: _Track, names: Mapping[Column, str], below: Mappin
         says="against" if e.against else "for",
         weight=e.weight,
         raw=round(float(raw[0]), 4),
-        spread=round(float(track.heard.spreads[column][0]) / (2 * 255), 4),
+        spread=round(float(track.heard.spreads[column][0]) / SPREAD_STEPS, 4),
         percentile=round(100 * below[column], 1) if column in below else None,
         p5=used.p5,
         p95=used.p95,

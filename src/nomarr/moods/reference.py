@@ -8,8 +8,6 @@ from importlib.resources import files
 
 from nomarr.scores import Calibration, Calibrations, LibraryCalibration
 
-__all__ = ["VOICE", "Calibrations", "for_words", "reference_calibrations"]
-
 
 @cache
 def reference_calibrations() -> Calibrations:

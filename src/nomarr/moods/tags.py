@@ -22,6 +22,7 @@ TIERS = {"mood-strict": IN_STRICT, "mood-regular": IN_REGULAR, "mood-loose": IN_
 # Another version, or other percentiles that move no value, are no reason to write a file again.
 # What becomes of standard fields such as MOOD is none either; these are the notes of what of them is ours.
 UNHASHED = (VERSION, CALIBRATION, "standard-mood", "standard-genre", "carried")
+ALL_BITS = 0xFFFF_FFFF_FFFF_FFFF  # of a hash
 STEPS = 10_000  # a score is written with four decimals
 
 
@@ -79,7 +80,7 @@ def tags_hash(tags: Mapping[str, Iterable[str]]) -> str:
 
 def hash_text(number: int) -> str:
     """A sum of terms as tags_hash gives it."""
-    return f"{number & 0xFFFF_FFFF_FFFF_FFFF:016x}"
+    return f"{number & ALL_BITS:016x}"
 
 
 def hashes_of(
@@ -94,7 +95,7 @@ def hashes_of(
         return total
     for word, tier in tiers.items():
         terms = [sum(_name(n) * _text(word) for n, least in TIERS.items() if code >= least) for code in range(4)]
-        total += np.array([term & 0xFFFF_FFFF_FFFF_FFFF for term in terms], np.uint64)[tier]
+        total += np.array([term & ALL_BITS for term in terms], np.uint64)[tier]
     if mode == "native":
         for name, values in scores.items():
             total += _step_terms()[score_steps(values)] * np.uint64(_name(name))
@@ -103,7 +104,7 @@ def hashes_of(
 
 def suite_term(suite: str, *, mode: str) -> int:
     """What the suite adds to a track's hash."""
-    return _name(SUITE) * _text(suite) & 0xFFFF_FFFF_FFFF_FFFF if mode == "native" else 0
+    return _name(SUITE) * _text(suite) & ALL_BITS if mode == "native" else 0
 
 
 @cache

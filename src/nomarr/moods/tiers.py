@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nomarr.moods.calibration import calibrated
-from nomarr.scores import Calibrations, Levels, Moods, PackScores, Steps, spread_steps
+from nomarr.scores import SPREAD_STEPS, Calibrations, Levels, Moods, PackScores, Steps, spread_steps
 
 # Strength at which a word is said. With these about one track in ten carries a given mood strictly, one in four
 # regularly and two in five loosely, measured on the tracks above.
@@ -262,7 +262,7 @@ def weakest(
     says = []
     for e in evidence_in(mood, columns):
         column = columns[e.pack, e.score]
-        raw, spread = heard.scores[column][at].astype(np.float64), heard.spreads[column][at] / (2 * 255)
+        raw, spread = heard.scores[column][at].astype(np.float64), heard.spreads[column][at] / SPREAD_STEPS
         shifted = calibrated(raw + spread if e.against else raw - spread, calibrations[column])
         says.append((e, 1 - shifted if e.against else shifted))
     return _agreed(says)

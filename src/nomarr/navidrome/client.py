@@ -12,8 +12,10 @@ import httpx
 
 from nomarr.errors import NavidromeProblem
 from nomarr.navidrome.connection import NOT_FOUND, Account, Connection, SubsonicError, User
+from nomarr.navidrome.facts import Facts, read_json, sentence
 
-PAGE = 1000  # songs
+PAGE = 500  # songs; their lyrics come along
+MOST_FOLDERS, MOST_SONGS, MOST_IN_PLAYLIST = 1000, 10_000_000, 1_000_000  # more are not believed
 OLDEST = (0, 58, 0)  # the first in which tags of one's own work throughout
 WITH_TARGETS = (0, 59, 0)  # the first that scans single folders
 ADVISED = (0, 62, 0)
@@ -45,7 +47,7 @@ class Song:
     artist: str
     duration_s: float
     recording_id: str
-    tags: Mapping[str, Any]
+    tags: Mapping[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -120,20 +122,23 @@ class Client:
     # music
 
     def music_folders(self) -> list[MusicFolder]:
+        found = self._list("library", {})
+        if len(found) > MOST_FOLDERS:
+            raise _endless("libraries")
         return [
             MusicFolder(
-                id=int(one["id"]),
-                name=str(one.get("name", "")),
-                path=str(one.get("path", "")),
-                songs=int(one.get("totalSongs") or 0),
-                last_scan=str(one.get("lastScanAt", "")),
+                id=one.whole("id"),
+                name=one.text("name"),
+                path=one.text("path"),
+                songs=one.whole("totalSongs"),
+                last_scan=one.text("lastScanAt"),
             )
-            for one in self._list("library", {})
+            for one in found
         ]
 
     def songs(self, library_id: int, *, most: int | None = None, sort: str = "path") -> Iterator[list[Song]]:
         """The songs of a library, page by page; those whose files are gone are left out."""
-        start = 0
+        start, firsts = 0, set[str]()
         while most is None or start < most:
             end = start + (PAGE if most is None else min(PAGE, most - start))
             params = {
@@ -146,6 +151,9 @@ class Client:
             }
             page = [_song(one) for one in self._list("song", params)]
             if page:
+                if (sort == "path" and page[0].id in firsts) or start > MOST_SONGS:
+                    raise _endless("songs")
+                firsts.add(page[0].id)
                 yield page
             if len(page) < end - start:
                 return
@@ -155,7 +163,7 @@ class Client:
         answer = self.connection.native("GET", f"song/{_safe(song_id)}")
         if answer.status_code == httpx.codes.NOT_FOUND or _is_gone(answer):
             return None
-        return _song(_expect(answer, "a song"))
+        return _song(Facts(_expect(answer, "a song"), "a song"))
 
     def start_scan(self, targets: Sequence[str] = (), *, full: bool = False) -> ScanStatus:
         """Scan `<library>:<folder>`s, or everything; folders that Navidrome does not know are passed over."""
@@ -174,19 +182,20 @@ class Client:
         answer = self.connection.native("GET", "inspect", params={"id": song_id})
         if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.FORBIDDEN):
             return None
-        found = _expect(answer, "the tags of a file").get("rawTags") or {}
-        return {str(name).lower(): list(map(str, values)) for name, values in found.items()}
+        what = "the tags of a file"
+        return {name.lower(): values for name, values in Facts(_expect(answer, what), what).lists("rawTags").items()}
 
     def tag_tables(self) -> dict[str, dict[str, Any]] | None:
         """The [Tags.<name>] tables of its configuration, in lower case; None where it does not show them."""
         answer = self.connection.native("GET", "config/config")
         if not answer.is_success:
             return None
-        try:
-            tables = answer.json()["config"].get("Tags") or {}
-        except (ValueError, KeyError, AttributeError):
-            return None
-        return {name.lower(): {key.lower(): value for key, value in facts.items()} for name, facts in tables.items()}
+        what = "its configuration"
+        tables = Facts(_expect(answer, what), what).inner("config").inner("Tags")
+        return {
+            name.lower(): {key.lower(): value for key, value in Facts(facts, what).all.items()}
+            for name, facts in tables.all.items()
+        }
 
     # playlists
 
@@ -194,7 +203,7 @@ class Client:
         answer = self.connection.native("GET", f"playlist/{_safe(playlist_id)}")
         if answer.status_code == httpx.codes.NOT_FOUND or _is_gone(answer):
             return None
-        return _playlist(_expect(answer, "a playlist"))
+        return _playlist(Facts(_expect(answer, "a playlist"), "a playlist"))
 
     def own_playlists(self, name: str) -> list[Playlist]:
         """Our account's playlists of exactly this name."""
@@ -203,9 +212,8 @@ class Client:
 
     def create_smart(self, record: Mapping[str, Any]) -> str:
         """The id of a new playlist with rules."""
-        # Sent as exactly application/json: with anything else it would be taken for an M3U file.
         made = _expect(self.connection.native("POST", "playlist", body=record), "a new playlist")
-        return str(made["id"])
+        return Facts(made, "a new playlist").id()
 
     def update_playlist(self, old: Playlist, changes: Mapping[str, Any]) -> None:
         # The whole record: older versions empty what is left out.
@@ -218,16 +226,18 @@ class Client:
         while True:
             window = {"_start": str(len(found)), "_end": str(len(found) + PAGE), "_sort": "id", "_order": "ASC"}
             page = self._list(f"playlist/{_safe(playlist_id)}/tracks", window)
-            found.extend(str(one["mediaFileId"]) for one in page)
+            found.extend(one.id("mediaFileId") for one in page)
             if len(page) < PAGE:
                 return found
+            if len(found) > MOST_IN_PLAYLIST:
+                raise _endless("songs of a playlist")
 
     def put_list(self, song_ids: Sequence[str], *, name: str, playlist_id: str | None = None) -> str:
         """The id of a playlist with just these songs: a new one, or the given one with its songs replaced."""
         params: dict[str, str | list[str]] = {"songId": list(song_ids)}
         params.update({"name": name} if playlist_id is None else {"playlistId": playlist_id})
         made = self.connection.subsonic("createPlaylist", params)
-        return str(made["playlist"]["id"])
+        return made.inner("playlist").id()
 
     def delete_playlist(self, playlist_id: str) -> None:
         """Harmless where it is gone already."""
@@ -237,11 +247,11 @@ class Client:
             if error.code != NOT_FOUND:
                 raise
 
-    def _list(self, path: str, params: Mapping[str, str]) -> list[dict[str, Any]]:
+    def _list(self, path: str, params: Mapping[str, str]) -> list[Facts]:
         found = _expect(self.connection.native("GET", path, params=params), path)
         if not isinstance(found, list):
             raise NavidromeProblem(f"Navidrome's answer about {path} is no list", kind="trouble")
-        return found
+        return [Facts(one, path) for one in found]
 
 
 class Clients:
@@ -282,49 +292,53 @@ def _safe(playlist_id: str) -> str:
 def _expect(answer: httpx.Response, what: str) -> Any:
     if answer.is_success:
         try:
-            return answer.json()
+            return read_json(answer.content)
         except ValueError as error:
             raise NavidromeProblem(f"Navidrome's answer about {what} cannot be read", kind="trouble") from error
     if answer.status_code == httpx.codes.FORBIDDEN:
         raise NavidromeProblem(f"Navidrome does not let this user have {what}", kind="not_admin")
     if answer.status_code == httpx.codes.NOT_FOUND:
         raise NavidromeProblem(f"Navidrome does not have {what} (any more)", kind="not_found")
-    why = " ".join(answer.text.split())[:200]
+    why = sentence(answer.content[:1000].decode("utf-8", "replace"))
     raise NavidromeProblem(f"Navidrome refused {what}: {answer.status_code} {why}", kind="refused")
+
+
+def _endless(what: str) -> NavidromeProblem:
+    return NavidromeProblem(f"Navidrome's {what} come to no end; they are not read", kind="trouble")
 
 
 def _is_gone(answer: httpx.Response) -> bool:
     """Navidrome says 500 where 404 is meant."""
-    return answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR and "data not found" in answer.text
+    return answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR and b"data not found" in answer.content
 
 
-def _song(facts: Mapping[str, Any]) -> Song:
+def _song(facts: Facts) -> Song:
     return Song(
-        id=str(facts["id"]),
-        library_id=int(facts.get("libraryId") or 1),
-        path=str(facts.get("path", "")),
-        title=str(facts.get("title", "")),
-        album=str(facts.get("album", "")),
-        artist=str(facts.get("artist", "")),
-        duration_s=float(facts.get("duration") or 0),
-        recording_id=str(facts.get("mbzRecordingID") or ""),
-        tags=facts.get("tags") or {},
+        id=facts.id(),
+        library_id=facts.whole("libraryId") or 1,
+        path=facts.text("path"),
+        title=facts.text("title"),
+        album=facts.text("album"),
+        artist=facts.text("artist"),
+        duration_s=facts.number("duration"),
+        recording_id=facts.text("mbzRecordingID"),
+        tags=facts.lists("tags"),
     )
 
 
-def _playlist(facts: Mapping[str, Any]) -> Playlist:
+def _playlist(facts: Facts) -> Playlist:
     return Playlist(
-        id=str(facts["id"]),
-        name=str(facts.get("name", "")),
-        comment=str(facts.get("comment", "")),
-        public=facts.get("public") is True,
-        owner_id=str(facts.get("ownerId", "")),
-        rules=facts.get("rules") or None,
-        songs=int(facts.get("songCount") or 0),
-        record=facts,
+        id=facts.id(),
+        name=facts.text("name"),
+        comment=facts.text("comment"),
+        public=facts.all.get("public") is True,
+        owner_id=facts.text("ownerId"),
+        rules=facts.inner("rules").all or None,
+        songs=facts.whole("songCount"),
+        record=facts.all,
     )
 
 
-def _status(body: Mapping[str, Any]) -> ScanStatus:
-    facts = body.get("scanStatus") or {}
-    return ScanStatus(facts.get("scanning") is True, str(facts.get("lastScan", "")), str(facts.get("error") or ""))
+def _status(body: Facts) -> ScanStatus:
+    facts = body.inner("scanStatus")
+    return ScanStatus(facts.all.get("scanning") is True, facts.text("lastScan"), sentence(facts.text("error")))

@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import secrets
 import ssl
 import threading
-import time
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,13 +23,17 @@ import httpx
 from pydantic import SecretStr
 
 from nomarr.errors import Conflict, NavidromeProblem
+from nomarr.navidrome.facts import Facts, read_json, sentence
+from nomarr.navidrome.patience import Patience, transport
 from nomarr.settings import Settings
 
 CLIENT = "nomarr"
 PROTOCOL = "1.16.1"  # of Subsonic's API
 TOKEN_HEADER = "X-ND-Authorization"  # noqa: S105 (a header's name)
-LARGEST = 64 * 2**20  # bytes of one answer; a page of songs has a few
+LARGEST = 16 * 2**20  # bytes of one answer, which may be thirty times that once read; a page of songs has one or two
 CONNECT_S, SILENCE_S, LONGEST_S = 5.0, 30.0, 120.0
+JSON = "application/json"  # and nothing more: else Navidrome takes a playlist for an M3U file
+TOKEN = re.compile(r"[\x21-\x7e]{1,8000}")  # what can stand in a header
 WRONG_LOGIN, NOT_ALLOWED, NOT_FOUND = 40, 50, 70  # of Subsonic's errors
 
 Params = Mapping[str, str | list[str]]
@@ -86,10 +90,11 @@ class Connection:
             timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S),
             follow_redirects=False,
             trust_env=False,  # no proxies, and no passwords out of a .netrc
-            verify=_certificates(),
+            transport=transport(_certificates(), patience := Patience()),
             headers={"User-Agent": CLIENT, "Accept": "application/json"},
         )
         weakref.finalize(self, self._http.close)  # after a change of the account, when nobody has it in hand any more
+        self._patience = patience
         self._lock = threading.Lock()
         self._token = ""
         self._user: User | None = None
@@ -106,12 +111,12 @@ class Connection:
         body = _subsonic(answer)
         if body is None:
             raise self._stranger(answer)
-        kind = str(body.get("type", ""))
+        kind = sentence(body.text("type"))
         if kind != "navidrome":
             raise NavidromeProblem(
                 f"{self.account.url} is {kind or 'another Subsonic server'}, not Navidrome", kind="not_navidrome"
             )
-        return str(body.get("serverVersion", ""))
+        return sentence(body.text("serverVersion"))
 
     # as the web pages do
 
@@ -124,16 +129,18 @@ class Connection:
             return self._user
 
     def native(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> httpx.Response:
-        """An answer of the API of Navidrome's own pages, whatever its status but 401."""
+        """An answer of the API of Navidrome's own pages, whatever its status but 401 and those that lead elsewhere."""
         for is_last in (False, True):
             token = self._current_token()
             answer = self._send(
                 method,
                 f"/api/{path}",
                 params=params,
-                headers={TOKEN_HEADER: f"Bearer {token}"},
-                **({} if body is None else {"json": body}),
+                headers={TOKEN_HEADER: f"Bearer {token}", **({} if body is None else {"Content-Type": JSON})},
+                content=None if body is None else json.dumps(body).encode(),
             )
+            if answer.is_redirect:
+                raise self._stranger(answer)
             if answer.status_code != httpx.codes.UNAUTHORIZED:
                 self._keep(answer.headers.get(TOKEN_HEADER))
                 return answer
@@ -149,7 +156,7 @@ class Connection:
             return self._token
 
     def _keep(self, renewed: str | None) -> None:
-        if renewed:
+        if renewed and TOKEN.fullmatch(renewed):
             with self._lock:
                 self._token = renewed
 
@@ -167,15 +174,18 @@ class Connection:
             raise NavidromeProblem(f"Navidrome does not know {account.user} with this password", kind="credentials")
         if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise NavidromeProblem("Navidrome lets nobody log in for the next seconds: too many tries", kind="busy")
-        facts = _json(answer)
-        if answer.status_code != httpx.codes.OK or not isinstance(facts, dict) or not facts.get("token"):
+        found = _json(answer)
+        if answer.status_code != httpx.codes.OK or not isinstance(found, dict):
             raise self._stranger(answer)
-        self._token = str(facts["token"])
-        self._user = User(str(facts.get("id", "")), str(facts.get("username", "")), facts.get("isAdmin") is True)
+        facts = Facts(found, "a login")
+        if not TOKEN.fullmatch(facts.text("token")):
+            raise self._stranger(answer)
+        self._token = facts.text("token")
+        self._user = User(facts.text("id"), sentence(facts.text("username")), facts.all.get("isAdmin") is True)
 
     # as players do
 
-    def subsonic(self, method: str, params: Params | None = None) -> dict[str, Any]:
+    def subsonic(self, method: str, params: Params | None = None) -> Facts:
         """What a method of Subsonic's API answers; sent as a form, for lists of songs are long."""
         salt = secrets.token_hex(8)
         password = self.account.password.get_secret_value()
@@ -192,22 +202,21 @@ class Connection:
         body = _subsonic(answer)
         if body is None:
             raise self._stranger(answer)
-        if body.get("status") == "ok":
+        if body.text("status") == "ok":
             return body
-        error = body.get("error") or {}
-        code, why = int(error.get("code", 0)), str(error.get("message", "no reason given"))
+        error = body.inner("error")
+        code, why = error.whole("code"), sentence(error.text("message")) or "no reason given"
         kinds = {WRONG_LOGIN: "credentials", NOT_ALLOWED: "not_allowed", NOT_FOUND: "not_found"}
         raise SubsonicError(f"Navidrome refused {method}: {why}", kind=kinds.get(code, "refused"), code=code)
 
     # the wire
 
     def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
-        deadline = time.monotonic() + LONGEST_S
         try:
-            with self._http.stream(method, self.account.url + path, **more) as answer:
-                content = _read(answer.iter_bytes(), deadline)
+            with self._patience.of(LONGEST_S), self._http.stream(method, self.account.url + path, **more) as answer:
+                content = _read(answer.iter_bytes())
                 # Unpacked already: the headers must not say otherwise.
-                headers = [(k, v) for k, v in answer.headers.multi_items() if k.lower() != "content-encoding"]
+                headers = [(k, v) for k, v in answer.headers.raw if k.lower() != b"content-encoding"]
                 return httpx.Response(answer.status_code, headers=headers, content=content, request=answer.request)
         except httpx.InvalidURL as error:
             raise NavidromeProblem(f"{self.account.url} is no address", kind="unreachable") from error
@@ -217,7 +226,7 @@ class Connection:
     def _stranger(self, answer: httpx.Response) -> NavidromeProblem:
         """Why an answer is not what Navidrome gives at this place."""
         url, status = self.account.url, answer.status_code
-        if "to an HTTPS server" in answer.text[:200]:
+        if b"to an HTTPS server" in answer.content[:200]:
             return NavidromeProblem(f"{url} speaks HTTPS; begin the address with https://", kind="tls")
         if answer.is_redirect:
             return _redirected(url, str(answer.request.url), answer.headers.get("location", ""))
@@ -237,19 +246,22 @@ class Connection:
         parts = urlsplit(self.account.url)
         host = f"{parts.scheme}://{parts.netloc}"
         try:
-            with self._http.stream("GET", f"{host}/") as answer:  # its content does not matter, however long
-                pass
-        except httpx.HTTPError:
+            # Its content does not matter, however long.
+            with self._patience.of(LONGEST_S), self._http.stream("GET", f"{host}/") as answer:
+                target = urljoin(f"{host}/", answer.headers.get("location", ""))
+        except (httpx.HTTPError, ValueError):  # the latter: where it leads is no address
             return None
-        target = urljoin(f"{host}/", answer.headers.get("location", ""))
         if not answer.is_redirect or not target.startswith(host) or not target.endswith("/app/"):
             return None
         return target.removesuffix("/app/")
 
 
 def _redirected(url: str, asked: str, location: str) -> NavidromeProblem:
-    target = urljoin(asked, location)
-    old, new = urlsplit(asked), urlsplit(target)
+    try:
+        target = urljoin(asked, sentence(location))
+        old, new = urlsplit(asked), urlsplit(target)
+    except ValueError:
+        return NavidromeProblem(f"{url} leads to what is no address", kind="redirect")
     if new.path.endswith("/app/") and new.netloc == old.netloc:  # how Navidrome answers beside its base URL
         right = f"{new.scheme}://{new.netloc}{new.path.removesuffix('/app/')}"
         return NavidromeProblem(f"Navidrome is not at {url}; its address is {right}", kind="wrong_path")
@@ -272,7 +284,7 @@ def _unreachable(url: str, error: httpx.HTTPError) -> NavidromeProblem:
     if isinstance(error, httpx.TimeoutException):
         return NavidromeProblem(f"{url} does not answer in time", kind="unreachable")
     why = next((str(r.strerror) for r in reversed(reasons) if isinstance(r, OSError) and r.strerror), str(error))
-    return NavidromeProblem(f"{url} cannot be reached: {why or type(error).__name__}", kind="unreachable")
+    return NavidromeProblem(f"{url} cannot be reached: {sentence(why) or type(error).__name__}", kind="unreachable")
 
 
 def _causes(error: BaseException | None) -> Iterable[BaseException]:
@@ -281,27 +293,25 @@ def _causes(error: BaseException | None) -> Iterable[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _read(blocks: Iterable[bytes], deadline: float) -> bytes:
+def _read(blocks: Iterable[bytes]) -> bytes:
     content = bytearray()
     for block in blocks:
         content += block
         if len(content) > LARGEST:
             raise NavidromeProblem(f"An answer is larger than {LARGEST >> 20} MB; it is not read", kind="trouble")
-        if time.monotonic() > deadline:
-            raise NavidromeProblem(f"An answer took longer than {LONGEST_S:.0f} s", kind="trouble")
     return bytes(content)
 
 
-def _subsonic(answer: httpx.Response) -> dict[str, Any] | None:
+def _subsonic(answer: httpx.Response) -> Facts | None:
     body = _json(answer)
     inner = body.get("subsonic-response") if isinstance(body, dict) else None
-    return inner if answer.status_code == httpx.codes.OK and isinstance(inner, dict) else None
+    return Facts(inner, "itself") if answer.status_code == httpx.codes.OK and isinstance(inner, dict) else None
 
 
 def _json(answer: httpx.Response) -> Any:
     try:
-        return json.loads(answer.content)
-    except (ValueError, RecursionError):
+        return read_json(answer.content)
+    except ValueError:
         return None
 
 

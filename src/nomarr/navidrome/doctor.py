@@ -132,7 +132,8 @@ def _configured(have: dict[str, dict[str, object]] | None, tables: Sequence[TagT
 
 
 def _is_same(facts: dict[str, object], table: TagTable) -> bool:
-    aliases = {str(alias).lower() for alias in facts.get("aliases") or ()}  # type: ignore[attr-defined]
+    named = facts.get("aliases")
+    aliases = {str(alias).lower() for alias in named} if isinstance(named, list) else set()
     kind = str(facts.get("type") or "string").lower()
     return set(table.aliases) <= aliases and (not table.type or kind == table.type)
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from nomarr.errors import DatabaseProblem, NavidromeProblem
+from nomarr.errors import NavidromeProblem
 from nomarr.navidrome import songs
 from nomarr.navidrome.client import WITH_TARGETS, Client, Clients
 from nomarr.navidrome.connection import account_of
+from nomarr.rounds import Rounds
 from nomarr.settings import Settings
 from nomarr.store import leases, navidrome, preferences
 from nomarr.store.database import Database, Transaction
@@ -32,7 +32,6 @@ LOOK_S = 5.0
 QUIET_MS = 20_000  # without another write: the batch is through
 LONGEST_MS = 600_000  # then Navidrome is told in the middle of a batch
 PAUSE_MS = 60_000  # between two scans
-UNEXPECTED_S = 60.0  # after what should not happen: an answer that nobody thought of
 BUSY_MS = 30_000  # while Navidrome scans anyway
 RETRY_MS = (30_000, 60_000, 120_000, 300_000, 900_000, 3_600_000)  # after each failure in a row
 OVERLAP_MS = 120_000  # what was written shortly before is told again: it may have been recorded a little later
@@ -152,23 +151,11 @@ class Teller:
 
     def __init__(self, db: Database, current: Current, clients: Clients, *, clock: Clock) -> None:
         owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._step = partial(step, db, current, clients, owner=owner, clock=clock)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="navidrome", daemon=True)
+        job = partial(step, db, current, clients, owner=owner, clock=clock)
+        self._rounds = Rounds("telling Navidrome", job, LOOK_S)
 
     def start(self) -> None:
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(timeout=5)
-
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_S):
-            try:
-                self._step()
-            except DatabaseProblem as error:
-                log.warning("waiting for the database: %s", error)
-            except Exception:  # the edge of the thread: it must go on
-                log.exception("telling Navidrome")
-                self._stop.wait(UNEXPECTED_S)
+        self._rounds.stop()

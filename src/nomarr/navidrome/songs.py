@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from nomarr.navidrome.client import Client, MusicFolder, Song
 from nomarr.store import libraries, navidrome, preferences
 from nomarr.store.database import Database, Transaction
-from nomarr.store.files import fold
+from nomarr.store.facts import fold
 from nomarr.store.navidrome import Placed, Touched
 
 STATE = "navidrome.songs"  # the preference that says what was found the last time

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nomarr.scores import Calibration, Levels, LibraryCalibration
 from nomarr.store import preferences
 from nomarr.store.database import Row, Transaction
-from nomarr.store.files import among
+from nomarr.store.manyids import among
 
 # The newest run that covers a library holds for it, be it a run over all libraries or over this one.
 IN_FORCE = """
@@ -231,7 +231,7 @@ def request_writes(tx: Transaction, ids: Sequence[int], label: str, *, now: int)
         f"""
         UPDATE library_files
            SET needs_write = TRUE, write_error = NULL, write_failures = 0, not_before = NULL, updated_at = :now
-         WHERE id IN {these} AND {OUTDATED}
+         WHERE id {these} AND {OUTDATED}
         """,
         ids=listed,
         label=label,
@@ -243,7 +243,7 @@ def relabel(tx: Transaction, ids: Sequence[int], label: str) -> int:
     """Note that another calibration would write the very same tags into the files; says into how many."""
     these, listed = among(tx, ids)
     return tx.run(
-        f"UPDATE library_files SET calibration = :label WHERE id IN {these} AND {OUTDATED}", ids=listed, label=label
+        f"UPDATE library_files SET calibration = :label WHERE id {these} AND {OUTDATED}", ids=listed, label=label
     )
 
 
@@ -270,7 +270,7 @@ def about_to_be_written(tx: Transaction, ids: Sequence[int], *, now: int) -> int
             f"""
             SELECT COUNT(*)
               FROM library_files
-             WHERE id IN {these}
+             WHERE id {these}
                AND needs_write AND NOT set_aside AND missing_since IS NULL
                AND (not_before IS NULL OR not_before <= :now)
             """,

@@ -82,13 +82,16 @@ def claim_next(
     lease_ms: int,
     scope: Scope | None = None,
     listen_only: bool = False,
+    write_only: bool = False,
     except_libraries: Sequence[int] = (),
 ) -> ClaimedFile | None:
-    """The most urgent file that nobody works on, or None. `listen_only` passes over mere writing.
+    """The most urgent file that nobody works on, or None.
 
+    `listen_only` passes over mere writing, `write_only` over all else.
     Without a scope only enabled libraries count; with one its library counts even if disabled.
     """
-    chosen, params = _choice(tx, scope, listen_only, except_libraries)
+    parts = ("f.needs_tagging",) * listen_only + ("NOT f.needs_tagging",) * write_only
+    chosen, params = _choice(tx, scope, parts, except_libraries)
     row = tx.one(
         f"""
         UPDATE library_files
@@ -282,10 +285,10 @@ def release_worker(tx: Transaction, worker: str, *, counts: bool = True, how: st
 
 
 def _choice(
-    tx: Transaction, scope: Scope | None, listen_only: bool, except_libraries: Sequence[int]
+    tx: Transaction, scope: Scope | None, conditions: Sequence[str], except_libraries: Sequence[int]
 ) -> tuple[str, dict[str, Any]]:
     """SQL that names the file to claim, and its parameters."""
-    ready = f"{READY} AND NOT {TRIED_ENOUGH} {'AND f.needs_tagging' if listen_only else ''}"
+    ready = " AND ".join((READY, f"NOT {TRIED_ENOUGH}", *conditions))
     lock = "FOR UPDATE OF f SKIP LOCKED" if tx.is_postgresql else ""
     if scope is not None:
         condition, params = within(scope)

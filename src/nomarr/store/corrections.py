@@ -13,7 +13,8 @@ from typing import Any
 
 from nomarr.scores import Correction
 from nomarr.store.database import Row, Transaction
-from nomarr.store.files import CHUNK, join_path
+from nomarr.store.files import join_path
+from nomarr.store.manyids import chunks
 
 OF_A_FILE = (
     "FROM corrections AS c JOIN library_files AS f ON f.id = c.file_id JOIN libraries AS l ON l.id = f.library_id"
@@ -40,8 +41,7 @@ def of(tx: Transaction, file_id: int) -> Correction:
 def of_many(tx: Transaction, file_ids: Sequence[int]) -> dict[int, Correction]:
     """File -> what was settled for it, of those for which something was."""
     found: dict[int, Correction] = {}
-    for first in range(0, len(file_ids), CHUNK):
-        some = list(file_ids[first : first + CHUNK])
+    for some in chunks(file_ids):
         rows = tx.all("SELECT file_id, moods, kept FROM corrections WHERE file_id IN :ids", ids=some)
         found.update({row["file_id"]: read(row["moods"], row["kept"]) for row in rows})
     return found
@@ -172,16 +172,16 @@ def _waiting(tx: Transaction, audio_hash: str) -> Row | None:
 
 def _forget(tx: Transaction, ids: Sequence[int]) -> None:
     """Also what waits for the same sound, lest it come back when the file is listened to again."""
-    for first in range(0, len(ids), CHUNK):
+    for some in chunks(ids):
         tx.run(
             f"""
             DELETE FROM corrections AS c
              WHERE {OF_NO_FILE}
                AND c.audio_hash IN (SELECT h.audio_hash FROM library_files AS h WHERE h.id IN :ids)
             """,
-            ids=list(ids[first : first + CHUNK]),
+            ids=some,
         )
-        tx.run("DELETE FROM corrections WHERE file_id IN :ids", ids=list(ids[first : first + CHUNK]))
+        tx.run("DELETE FROM corrections WHERE file_id IN :ids", ids=some)
 
 
 def _kept(correction: Correction) -> str | None:

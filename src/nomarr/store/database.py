@@ -45,8 +45,9 @@ class Transaction:
     A list or tuple as a parameter stands for the values of `IN :name`.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, database: Database) -> None:
         self._connection = connection
+        self.database = database  # for what is to be read beside, on other connections
         self.is_postgresql = connection.dialect.name == "postgresql"
 
     def run(self, sql: str, **params: Any) -> int:
@@ -168,7 +169,7 @@ class Database:
         if self.is_postgresql:
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         with self._explained(), self._engine.connect().execution_options(**options) as connection:
-            yield Transaction(connection)
+            yield Transaction(connection, self)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -177,7 +178,7 @@ class Database:
         On SQLite only one is open at a time; the others wait.
         """
         with self._explained(), self._writing() as connection:
-            yield Transaction(connection)
+            yield Transaction(connection, self)
 
     def size_bytes(self) -> int:
         """What the database takes on disk."""
@@ -186,6 +187,14 @@ class Database:
                 return int(tx.scalar("SELECT pg_database_size(current_database())"))
         file = Path(self.name)
         return sum(one.stat().st_size for one in file.parent.glob(f"{file.stem}*{file.suffix}*") if one.is_file())
+
+    def outdated(self) -> str | None:
+        """The version of the tables, where migrate() would change those that are there."""
+        scripts = ScriptDirectory(str(MIGRATIONS))
+        with self._explained(), self._engine.connect() as connection:
+            heads = MigrationContext.configure(connection).get_current_heads()
+        older = {script.revision for script in scripts.walk_revisions()} - {scripts.get_current_head()}
+        return next((head for head in heads if head in older), None)
 
     def migrate(self) -> None:
         """Bring the tables up to what this version needs; raises DatabaseProblem where that is impossible."""

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 
 from nomarr.errors import NotFound
-from nomarr.store import tags
+from nomarr.store import facts
 from nomarr.store.database import Transaction
+from nomarr.store.facts import Facts
+from nomarr.store.manyids import run_in_chunks
 
 MISSING_KEPT_MS = 30 * 24 * 3600 * 1000  # an unmounted disk or a holiday costs nothing
-CHUNK = 500  # ids in one statement: far below every limit on parameters
 
-FACTS = (
-    "container",
-    "duration_s",
-    "title",
-    "artist",
-    "album",
-    "album_artist",
-    "genre",
-    "year",
-    "track",
-    "disc",
-)
-KEYS = ("title_key", "artist_key", "album_key", "words")
-LONGEST_KEY, LONGEST_WORDS = 100, 600  # characters: an index row of PostgreSQL ends at 2,704 bytes
 COLUMNS = """
     f.id, f.library_id, l.root_path, f.folder, f.name, f.size, f.mtime_ns,
     f.container, f.duration_s, f.title, f.artist, f.album, f.album_artist, f.genre, f.year, f.track, f.disc,
@@ -59,24 +45,8 @@ def join_path(root: str, folder: str, name: str) -> str:
     return os.path.join(root, folder, name)
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a file says about itself."""
-
-    container: str | None = None
-    duration_s: float | None = None
-    title: str | None = None
-    artist: str | None = None
-    album: str | None = None
-    album_artist: str | None = None
-    genre: str | None = None
-    year: int | None = None
-    track: int | None = None
-    disc: int | None = None
-
-
-@dataclass(frozen=True)
-class LibraryFile:
+@dataclass(frozen=True, kw_only=True)
+class LibraryFile(Facts):
     """All that is known about a file, but for its tags and scores."""
 
     id: int
@@ -86,16 +56,6 @@ class LibraryFile:
     name: str
     size: int
     mtime_ns: int
-    container: str | None
-    duration_s: float | None
-    title: str | None
-    artist: str | None
-    album: str | None
-    album_artist: str | None
-    genre: str | None
-    year: int | None
-    track: int | None
-    disc: int | None
     audio_key: str | None
     audio_hash: str | None
     needs_tagging: bool
@@ -155,7 +115,7 @@ class NewFile:
     name: str
     size: int
     mtime_ns: int
-    facts: Facts = Facts()
+    facts: Facts = field(default_factory=Facts)
     audio_key: str | None = None
     error: str | None = None
     error_kind: str | None = None
@@ -228,19 +188,15 @@ def inside_params(folder: str) -> dict[str, str]:
 
 def count(tx: Transaction, library_id: int) -> int:
     """The files of a library that are not missing."""
-    return int(
-        tx.scalar(
-            "SELECT COUNT(*) FROM library_files WHERE library_id = :library AND missing_since IS NULL",
-            library=library_id,
-        )
-    )
+    sql = "SELECT COUNT(*) FROM library_files WHERE library_id = :library AND missing_since IS NULL"
+    return int(tx.scalar(sql, library=library_id))
 
 
 def insert(
     tx: Transaction, library_id: int, new: NewFile, *, now: int, needs_tagging: bool = True, priority: int = 0
 ) -> int | None:
     """The id of the new row, or None if the path has one already."""
-    names = (*FACTS, *KEYS, "folder", "name", "size", "mtime_ns", "audio_key", "error", "error_kind")
+    names = (*facts.COLUMNS, "folder", "name", "size", "mtime_ns", "audio_key", "error", "error_kind")
     file_id: int | None = tx.scalar(
         f"""
         INSERT INTO library_files ({", ".join(names)},
@@ -250,8 +206,7 @@ def insert(
         ON CONFLICT (library_id, folder, name) DO NOTHING
         RETURNING id
         """,
-        **clean_facts(new.facts),
-        **search_keys(new),
+        **facts.values(new.facts, new.name),
         folder=new.folder,
         name=new.name,
         size=new.size,
@@ -286,14 +241,13 @@ def update_changed(
     changed = tx.run(
         f"""
         UPDATE library_files
-           SET {", ".join(f"{name} = :{name}" for name in (*FACTS, *KEYS))},
+           SET {", ".join(f"{name} = :{name}" for name in facts.COLUMNS)},
                size = :size, mtime_ns = :mtime_ns, audio_key = :audio_key, missing_since = NULL,
                updated_at = :now,
                {FRESH_START}, {fate}
          WHERE id = :id AND {UNTOUCHED}
         """,
-        **clean_facts(new.facts),
-        **search_keys(new),
+        **facts.values(new.facts, new.name),
         **({"needs_write": needs_write} if same_audio else {"needs_tagging": needs_tagging}),
         audio_key=new.audio_key,
         **_seen(known, new, now),
@@ -393,42 +347,3 @@ def _seen(known: KnownFile, new: NewFile, now: int) -> dict[str, object]:
 
 def _reason(new: NewFile) -> dict[str, object]:
     return {"error": new.error, "error_kind": new.error_kind}
-
-
-def clean_facts(facts: Facts) -> dict[str, object]:
-    return {name: tags.clean(value) for name, value in asdict(facts).items()}
-
-
-def search_keys(new: NewFile) -> dict[str, str]:
-    """The values of KEYS: what a file is sorted by, and all that is looked through for words."""
-    facts = clean_facts(new.facts)
-    title, artist, album, album_artist = (
-        fold(str(facts[name] or "")) for name in ("title", "artist", "album", "album_artist")
-    )
-    others = [] if album_artist == artist else [album_artist]
-    return {
-        "title_key": title[:LONGEST_KEY],
-        "artist_key": artist[:LONGEST_KEY],
-        "album_key": album[:LONGEST_KEY],
-        "words": " ".join([title, artist, album, *others, fold(new.name)])[:LONGEST_WORDS],
-    }
-
-
-def fold(text: str) -> str:
-    """Text as it is compared: without accents, and capitals are like small letters."""
-    if text.isascii():
-        return text.lower()
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(c for c in apart if not unicodedata.combining(c))
-
-
-def among(tx: Transaction, ids: Sequence[int]) -> tuple[str, str]:
-    """SQL for `IN`, and the value of its parameter `ids`: for many more than a list of parameters may hold."""
-    listed = ",".join(map(str, ids))
-    if tx.is_postgresql:
-        return "(SELECT unnest(CAST(:ids AS INTEGER[])))", f"{{{listed}}}"
-    return "(SELECT value FROM json_each(:ids))", f"[{listed}]"
-
-
-def run_in_chunks(tx: Transaction, sql: str, ids: Sequence[int], **params: object) -> int:
-    return sum(tx.run(sql, ids=list(ids[i : i + CHUNK]), **params) for i in range(0, len(ids), CHUNK))

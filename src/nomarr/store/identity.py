@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nomarr.store import corrections
+from nomarr.store import corrections, facts
 from nomarr.store.database import Transaction
-from nomarr.store.files import FACTS, FRESH_START, KEYS, NewFile, clean_facts, forget_analysis, join_path, search_keys
+from nomarr.store.files import FRESH_START, NewFile, forget_analysis, join_path
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,13 @@ def move(tx: Transaction, file_id: int, new: NewFile, *, library_id: int, now: i
     tx.run(
         f"""
         UPDATE library_files
-           SET {", ".join(f"{name} = :{name}" for name in (*FACTS, *KEYS))},
+           SET {", ".join(f"{name} = :{name}" for name in facts.COLUMNS)},
                library_id = :library, folder = :folder, name = :name, size = :size, mtime_ns = :mtime_ns,
                missing_since = NULL, not_before = NULL, needs_write = (needs_write OR :needs_write),
                updated_at = :now
          WHERE id = :id
         """,
-        **clean_facts(new.facts),
-        **search_keys(new),
+        **facts.values(new.facts, new.name),
         library=library_id,
         folder=new.folder,
         name=new.name,

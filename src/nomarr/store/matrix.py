@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,13 +17,14 @@ from numpy.typing import NDArray
 from nomarr.scores import NOBODYS, ByHand, Steps, spread_steps
 from nomarr.store import corrections
 from nomarr.store.database import Transaction
-from nomarr.store.files import among
+from nomarr.store.manyids import among
 from nomarr.store.scores import FLOAT32
 
 Ids = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 
-SPAN = 1 << 15  # file ids that a block covers: its columns fit into a core's cache
+SPAN = 1 << 13  # file ids that a block covers: its columns fit into a core's cache
+READERS = 2  # each holds a span's rows, 12 MB of 60 scores
 REREAD = 2_000  # changed files of a span from which on reading it whole is quicker than picking them
 
 
@@ -111,14 +114,13 @@ _Key = tuple[int, tuple[int, ...], int]  # library, packs, span
 class ScoreMatrix:
     """The scores of one database, for one process. Threads may share it.
 
-    Float32, because tags and tiers must come out as they do for one file: a million files with 57 scores are 230 MB,
-    and 57 MB for their spreads in bytes.
+    Float32, because tags and tiers must come out as they do for one file: a million files with 60 scores are 240 MB,
+    and 60 MB for their spreads in bytes.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._blocks: dict[_Key, Block] = {}
-        self._packs: dict[int, ScorePack] = {}
         self._mark: int | None = None  # changes with a later stamp are not in here yet
         self._snapshot = Snapshot(0, ())
 
@@ -126,9 +128,8 @@ class ScoreMatrix:
         """What the transaction sees, or newer; `tx` must be a reading one. Costs a query where nothing changed."""
         with self._lock:
             if self._mark is None:
-                mark, present = _mark(tx), _present(tx)
-                for span in _spans(tx):
-                    self._replace(tx, span, None, present)
+                mark = _mark(tx)
+                self._blocks = {_key(block): block for block in read_blocks(tx)}
                 self._publish()
                 self._mark = mark  # only now: what was cut off begins anew
                 return self._snapshot
@@ -145,12 +146,9 @@ class ScoreMatrix:
         blocks = tuple(self._blocks[key] for key in sorted(self._blocks))
         self._snapshot = Snapshot(self._snapshot.version + 1, blocks)
 
-    def _replace(self, tx: Transaction, span: int, changed: Ids | None, present: _Present | None = None) -> None:
+    def _replace(self, tx: Transaction, span: int, changed: Ids | None) -> None:
         """Make the span's blocks anew, as a whole or only what concerns the changed files."""
-        rows = _rows_of_span(tx, span, present) if changed is None else _rows_of(tx, changed)
-        if set(rows.packs.tolist()) - self._packs.keys():
-            self._packs = _packs(tx)
-        fresh = _blocks(rows, self._packs)
+        fresh = _blocks(tx, _rows_of_span(tx, span) if changed is None else _rows_of(tx, changed))
         for key in [key for key in self._blocks if key[2] == span]:
             if changed is None:
                 del self._blocks[key]
@@ -162,15 +160,33 @@ class ScoreMatrix:
                 if stays.any():
                     self._blocks[key] = old.at(np.flatnonzero(stays))
         for block in fresh:
-            key = (block.library_id, tuple(pack.id for pack in block.packs), span)
+            key = _key(block)
             self._blocks[key] = _joined(self._blocks[key], block) if key in self._blocks else block
 
 
 def read_blocks(tx: Transaction) -> Iterator[Block]:
-    """The same blocks, read one span after the other and kept nowhere: for those who need them once."""
-    packs, present = _packs(tx), _present(tx)
-    for span in _spans(tx):
-        yield from _blocks(_rows_of_span(tx, span, present), packs)
+    """The blocks as the transaction sees them, or newer, kept nowhere: for those who need them once.
+
+    A few spans are read at once, each on a connection of its own: a database works on one core for each.
+    """
+    present = _present(tx)
+
+    def read(span: int) -> list[Block]:
+        with tx.database.read() as beside:
+            return _blocks(beside, _rows_of_span(beside, span, present))
+
+    with ThreadPoolExecutor(READERS) as readers:
+        ahead: deque[Future[list[Block]]] = deque()
+        for span in _spans(tx):
+            ahead.append(readers.submit(read, span))
+            if len(ahead) > READERS:
+                yield from ahead.popleft().result()
+        while ahead:
+            yield from ahead.popleft().result()
+
+
+def _key(block: Block) -> _Key:
+    return block.library_id, tuple(pack.id for pack in block.packs), int(block.ids[0]) // SPAN
 
 
 def _mark(tx: Transaction) -> int:
@@ -203,17 +219,13 @@ def _packs(tx: Transaction) -> dict[int, ScorePack]:
 
 
 def _present(tx: Transaction, condition: str = "1 = 1", **params: Any) -> _Present:
-    ids, libraries = (
-        np.array(column, np.int64)
-        for column in tx.columns(
-            f"SELECT id, library_id FROM library_files WHERE missing_since IS NULL AND {condition}", **params
-        )
-    )
+    where = f"missing_since IS NULL AND {condition}"
+    ids, libraries = _arrays(tx, "library_files", where, numbers=("id", "library_id"), **params)
     order = np.argsort(ids, kind="stable")
     return _Present(ids[order], libraries[order])
 
 
-def _rows_of_span(tx: Transaction, span: int, present: _Present | None) -> _Rows:
+def _rows_of_span(tx: Transaction, span: int, present: _Present | None = None) -> _Rows:
     ends = {"first": span * SPAN, "last": (span + 1) * SPAN - 1}
     present = present.within(**ends) if present else _present(tx, "id BETWEEN :first AND :last", **ends)
     return _rows(tx, present, "file_id BETWEEN :first AND :last", **ends)
@@ -221,45 +233,50 @@ def _rows_of_span(tx: Transaction, span: int, present: _Present | None) -> _Rows
 
 def _rows_of(tx: Transaction, ids: Ids) -> _Rows:
     these, listed = among(tx, ids.tolist())
-    return _rows(tx, _present(tx, f"id IN {these}", ids=listed), f"file_id IN {these}", ids=listed)
+    return _rows(tx, _present(tx, f"id {these}", ids=listed), f"file_id {these}", ids=listed)
 
 
 def _rows(tx: Transaction, present: _Present, condition: str, **params: Any) -> _Rows:
-    settled = tx.columns(f"SELECT file_id, moods, kept FROM corrections WHERE {condition} ORDER BY file_id", **params)
-    return _Rows(present, *_vectors(tx, condition, **params), *settled)
-
-
-def _vectors(tx: Transaction, condition: str, **params: Any) -> tuple[Ids, Ids, Matrix, Matrix]:
-    """Files, packs, and what is stored of each file and pack, end to end."""
-    if tx.is_postgresql:
-        files, packs, *parts = tx.columns(
-            f"SELECT file_id, pack_id, scores, spreads FROM file_scores WHERE {condition}", **params
-        )
-        scores, spreads = (b"".join(part) for part in parts)
-        return np.array(files, np.int64), np.array(packs, np.int64), *_floats(scores, spreads)
-    # Joined by SQLite, whose aggregates all see the rows in the same order: a third less than row by row.
-    ((listed_files, listed_packs, scores, spreads),) = tx.tuples(
-        f"""
-        SELECT group_concat(file_id), group_concat(pack_id),
-               CAST(group_concat(scores, '') AS BLOB), CAST(group_concat(spreads, '') AS BLOB)
-          FROM file_scores
-         WHERE {condition}
-        """,
-        **params,
+    files, packs, scores, spreads = _arrays(
+        tx, "file_scores", condition, numbers=("file_id", "pack_id"), vectors=("scores", "spreads"), **params
     )
-    of_files, of_packs = (np.fromstring(text, np.int64, sep=",") for text in (listed_files or "", listed_packs or ""))
-    return of_files, of_packs, *_floats(scores or b"", spreads or b"")
+    settled = tx.columns(f"SELECT file_id, moods, kept FROM corrections WHERE {condition} ORDER BY file_id", **params)
+    return _Rows(present, files, packs, scores, spreads, *settled)
 
 
-def _floats(scores: bytes, spreads: bytes) -> tuple[Matrix, Matrix]:
-    return np.frombuffer(scores, FLOAT32), np.frombuffer(spreads, FLOAT32)
+def _arrays(
+    tx: Transaction, table: str, condition: str, *, numbers: Sequence[str], vectors: Sequence[str] = (), **params: Any
+) -> list[NDArray[Any]]:
+    """Columns as int64[rows], those of vectors as float32[...] with one after the other; rows in any order.
+
+    The database joins the values, its aggregates all seeing the rows in the same order: that takes half the time of
+    fetching them row by row.
+    """
+    if tx.is_postgresql:
+        chosen = [f"string_agg(int4send({name}), CAST('' AS bytea))" for name in numbers]
+        chosen += [f"string_agg({name}, CAST('' AS bytea))" for name in vectors]
+    else:
+        chosen = [f"group_concat({name})" for name in numbers]
+        chosen += [f"CAST(group_concat({name}, '') AS BLOB)" for name in vectors]
+    found = [
+        value or b"" for (value,) in tx.columns(f"SELECT {', '.join(chosen)} FROM {table} WHERE {condition}", **params)
+    ]
+    whole = (_numbers(value, tx) for value in found[: len(numbers)])
+    return [*whole, *(np.frombuffer(value, FLOAT32) for value in found[len(numbers) :])]
 
 
-def _blocks(rows: _Rows, packs: Mapping[int, ScorePack]) -> list[Block]:
+def _numbers(joined: Any, tx: Transaction) -> Ids:
+    if tx.is_postgresql:
+        return np.frombuffer(joined, ">i4").astype(np.int64)
+    return np.fromstring(joined or "", np.int64, sep=",")
+
+
+def _blocks(tx: Transaction, rows: _Rows) -> list[Block]:
     """Rows of one span, sorted into blocks."""
     ids, libraries = rows.present.ids, rows.present.libraries
     if not len(ids) or not len(rows.files):
         return []
+    packs = _packs(tx)
     place = np.minimum(np.searchsorted(ids, rows.files), len(ids) - 1)
     is_there = ids[place] == rows.files
     known, which = np.unique(rows.packs, return_inverse=True)

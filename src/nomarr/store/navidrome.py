@@ -8,6 +8,7 @@ from typing import Any
 
 from nomarr.errors import NotFound
 from nomarr.store.database import Row, Transaction
+from nomarr.store.manyids import chunks
 
 CHUNK = 1000  # values in one statement
 
@@ -73,9 +74,9 @@ def files_in(tx: Transaction, library_id: int, folders: Iterable[str]) -> list[P
 
 
 def files_titled(tx: Transaction, title_keys: Iterable[str]) -> list[tuple[Placed, str, str, str]]:
-    """The files with one of these titles, folded (store.files.fold), and their title, artist and album, folded."""
+    """The files with one of these titles, folded (store.facts.fold), and their title, artist and album, folded."""
     found: list[tuple[Placed, str, str, str]] = []
-    for some in _chunks(sorted(set(title_keys))):
+    for some in chunks(sorted(set(title_keys)), CHUNK):
         rows = tx.all(
             f"""
             SELECT {_PLACE}, f.title_key, f.artist_key, f.album_key
@@ -110,7 +111,7 @@ def forget_songs(tx: Transaction, *, but_generation: int | None = None) -> None:
 def song_ids(tx: Transaction, file_ids: Sequence[int]) -> dict[int, str]:
     """File -> Navidrome's id of it, as far as that is known."""
     found: dict[int, str] = {}
-    for some in _chunks(file_ids):
+    for some in chunks(file_ids, CHUNK):
         rows = tx.tuples("SELECT file_id, song_id FROM navidrome_songs WHERE file_id IN :some", some=some)
         found.update({row[0]: row[1] for row in rows})
     return found
@@ -216,7 +217,7 @@ def forget_pushed(tx: Transaction, pushed_id: int) -> None:
 
 def _placed(tx: Transaction, condition: str, values: Sequence[str], name: str, **params: Any) -> list[Placed]:
     found: list[Placed] = []
-    for some in _chunks(values):
+    for some in chunks(values, CHUNK):
         rows = tx.all(
             f"SELECT {_PLACE} FROM library_files AS f WHERE {condition} AND f.missing_since IS NULL",
             **{name: some},
@@ -228,7 +229,3 @@ def _placed(tx: Transaction, condition: str, values: Sequence[str], name: str, *
 
 def _file(row: Row) -> Placed:
     return Placed(row["id"], row["library_id"], row["folder"], row["name"], row["duration_s"])
-
-
-def _chunks(values: Sequence[Any]) -> Iterable[list[Any]]:
-    return (list(values[at : at + CHUNK]) for at in range(0, len(values), CHUNK))

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from sys import getsizeof
@@ -21,11 +20,12 @@ from numpy.typing import NDArray
 from nomarr.store import libraries
 from nomarr.store.database import Transaction
 from nomarr.store.files import join_path
+from nomarr.store.manyids import among, chunks
+from nomarr.store.remembered import Remembered
 
 Ids = NDArray[np.int64]
 
 CHUNK = 5_000  # values in one statement
-REMEMBERED = 24_000_000  # bytes of what queries found: some thirty answers at 100,000 files
 MOST_VALUES = 100  # that a remembered query may compare with
 CHANGED_BY_WORK = ("f.size", "f.needs_write", "f.written_hash")  # all else changes in scans alone
 T = TypeVar("T")
@@ -88,42 +88,16 @@ class ByText:
         return sum(map(getsizeof, self.texts), self.ids.nbytes + self.counts.nbytes)
 
 
-class Found:
-    """What queries found, for the next ones; the latest that fit into REMEMBERED bytes. Threads may share it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._answers: dict[Hashable, tuple[int, Any]] = {}  # the least recently used first
-        self._bytes = 0
-
-    def recall(self, question: Hashable, answer: Callable[[], T], size_of: Callable[[T], int]) -> T:
-        with self._lock:
-            known = self._answers.pop(question, None)
-            if known is not None:
-                self._answers[question] = known
-                found: T = known[1]
-                return found
-        found = answer()
-        size = size_of(found)
-        with self._lock:
-            if question not in self._answers and size <= REMEMBERED:
-                self._answers[question] = (size, found)
-                self._bytes += size
-            while self._bytes > REMEMBERED:
-                self._bytes -= self._answers.pop(next(iter(self._answers)))[0]
-        return found
-
-
 class FileQuery:
     """Conditions on the files of the enabled libraries, or of one; missing files are never among them.
 
-    Takes out of `found` what an equal query found in the same state of the libraries.
+    Takes out of `remembered` what an equal query found in the same state of the libraries.
     """
 
-    def __init__(self, tx: Transaction, library_id: int | None = None, found: Found | None = None) -> None:
+    def __init__(self, tx: Transaction, library_id: int | None = None, remembered: Remembered | None = None) -> None:
         self._tx = tx
-        self._found = found
-        self._libraries = libraries.list_all(tx) if found is not None else []
+        self._remembered = remembered
+        self._libraries = libraries.list_all(tx) if remembered is not None else []
         self._params: dict[str, Any] = {}
         self._within = (
             "f.missing_since IS NULL AND f.library_id IN (SELECT id FROM libraries WHERE is_enabled)"
@@ -211,11 +185,11 @@ class FileQuery:
     def ids_with_values(self, tags: Sequence[str], values: Sequence[str]) -> Ids:
         """The files that have one of the tags with one of the values; some perhaps twice."""
         sql = "SELECT t.file_id AS id FROM file_tags AS t WHERE t.name IN :names AND t.value IN :some"
-        return _joined(self._ids(sql, {"names": list(tags), "some": some}) for some in _chunks(values))
+        return _joined(self._ids(sql, {"names": list(tags), "some": some}) for some in chunks(values, CHUNK))
 
     def ids_with_artist(self, column: str, values: Sequence[str]) -> Ids:
         """The files whose artist or album_artist is one of the texts."""
-        return _joined(self.ids(f"f.{_artist_column(column)} IN :some", some=some) for some in _chunks(values))
+        return _joined(self.ids(f"f.{_artist_column(column)} IN :some", some=some) for some in chunks(values, CHUNK))
 
     def ids_without_artist(self, column: str) -> Ids:
         return self.ids(f"f.{_artist_column(column)} IS NULL")
@@ -268,17 +242,17 @@ class FileQuery:
     def first(self, ids: Ids | None, order: Sequence[tuple[str, bool]], *, limit: int, offset: int) -> list[int]:
         """Some of the files (None: of all) by columns, each with whether it descends; equal ones by id."""
         keys = [f"{self._key(column)}{' DESC' * descends}" for column, descends in order]
-        among = "" if ids is None else self._among()
+        these, listed = ("", "") if ids is None else among(self._tx, ids.tolist())
         rows = self._tx.tuples(
             f"""
             SELECT f.id
               FROM library_files AS f
-             WHERE {self._within}{_and(among)}
+             WHERE {self._within}{these and f" AND f.id {these}"}
              ORDER BY {", ".join([*keys, "f.id"])}
              LIMIT :limit OFFSET :offset
             """,
             **self._scope,
-            **({} if ids is None else {"ids": self._packed(ids)}),
+            **({} if ids is None else {"ids": listed}),
             limit=limit,
             offset=offset,
         )
@@ -286,8 +260,9 @@ class FileQuery:
 
     def values(self, column: str, ids: Ids) -> dict[int, Any]:
         """File -> value of a column, or None, for files of the query."""
-        sql = f"SELECT f.id, {self._key(column)} FROM library_files AS f WHERE {self._among()}"
-        return dict(zip(*self._tx.columns(sql, ids=self._packed(ids)), strict=True))
+        these, listed = among(self._tx, ids.tolist())
+        sql = f"SELECT f.id, {self._key(column)} FROM library_files AS f WHERE f.id {these}"
+        return dict(zip(*self._tx.columns(sql, ids=listed), strict=True))
 
     def tracks(self, ids: Sequence[int]) -> list[ListedTrack]:
         """The tracks, in the order of their ids."""
@@ -316,15 +291,6 @@ class FileQuery:
             return "random()"
         return _NUMBERS[column] if column in _NUMBERS else self._bytewise(_TEXTS[column])
 
-    def _among(self, column: str = "f.id") -> str:
-        if self._tx.is_postgresql:
-            return f"{column} = ANY(CAST(:ids AS INTEGER[]))"
-        return f"{column} IN (SELECT value FROM json_each(:ids))"
-
-    def _packed(self, ids: Ids) -> str:
-        text = json.dumps(ids.tolist())
-        return "{" + text[1:-1] + "}" if self._tx.is_postgresql else text
-
     def _used(self, condition: str) -> dict[str, Any]:
         return {name: self._params[name] for name in re.findall(r":(v[0-9]+)\b", condition)}
 
@@ -342,10 +308,10 @@ class FileQuery:
 
     def _recall(self, question: tuple[str, ...], answer: Callable[[], T], size_of: Callable[[T], int]) -> T:
         # A running scan tells of its changes a little late.
-        if self._found is None or any(library.scan_owner is not None for library in self._libraries):
+        if self._remembered is None or any(library.scan_owner is not None for library in self._libraries):
             return answer()
         worked = self._worked if any(column in question[0] for column in CHANGED_BY_WORK) else None
-        return self._found.recall((question, worked, *self._libraries), answer, size_of)
+        return self._remembered.recall((question, worked, *self._libraries), answer, size_of)
 
     @cached_property
     def _worked(self) -> int | None:
@@ -367,14 +333,6 @@ def _numbers_in(text: str | None) -> Ids:
 
 def _artist_column(column: str) -> str:
     return {"artist": "artist", "albumartist": "album_artist"}[column]
-
-
-def _and(condition: str) -> str:
-    return f" AND {condition}" if condition else ""
-
-
-def _chunks(values: Sequence[str]) -> Iterable[list[str]]:
-    return (list(values[at : at + CHUNK]) for at in range(0, len(values), CHUNK))
 
 
 def _joined(parts: Iterable[Ids]) -> Ids:

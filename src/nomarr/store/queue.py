@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nomarr.store.database import Transaction
-from nomarr.store.files import FRESH_START, FROM, join_path, run_in_chunks
+from nomarr.store.files import FRESH_START, FROM, join_path
+from nomarr.store.manyids import run_in_chunks
 from nomarr.store.schema import TO_DO
 
 # Priorities: what a library held when it was first scanned waits for what came since, and all for what is asked for.

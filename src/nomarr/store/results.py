@@ -12,7 +12,8 @@ from nomarr.scores import Correction, Embedding, PackScores
 from nomarr.store import calibrations, copying, corrections, scores
 from nomarr.store.calibrations import HEAD_COLUMNS, CalibrationRun
 from nomarr.store.database import Transaction
-from nomarr.store.files import CHUNK, FRESH_START, join_path
+from nomarr.store.files import FRESH_START, join_path
+from nomarr.store.manyids import chunks
 from nomarr.store.schema import calibrations as calibrations_table
 from nomarr.store.scores import FLOAT32
 
@@ -132,13 +133,8 @@ def scores_of(tx: Transaction, file_ids: Sequence[int]) -> dict[int, list[PackSc
 
 def with_keys(tx: Transaction, audio_keys: Sequence[str]) -> list[Candidate]:
     """Files whose sound may be one of these."""
-    found = []
-    for first in range(0, len(audio_keys), CHUNK):
-        rows = tx.all(
-            f"{CANDIDATE} WHERE f.audio_key IN :keys ORDER BY f.id", keys=list(audio_keys[first : first + CHUNK])
-        )
-        found += [Candidate(**row) for row in rows]
-    return found
+    sql = f"{CANDIDATE} WHERE f.audio_key IN :keys ORDER BY f.id"
+    return [Candidate(**row) for some in chunks(audio_keys) for row in tx.all(sql, keys=some)]
 
 
 def at_path(tx: Transaction, library: str, folder: str, name: str) -> Candidate | None:

@@ -155,38 +155,51 @@ def take_up_again(tx: Transaction, scopes: Sequence[Scope], *, now: int) -> int:
     ) + _change(tx, scopes, "not_before = NULL", "needs_tagging AND not_before IS NOT NULL AND NOT set_aside", now=now)
 
 
-def renew_suite(tx: Transaction, suite: str, scopes: Sequence[Scope] = (), *, now: int) -> int:
-    """Has everything listened to again, behind all new music, that was analysed with other models."""
-    return _change(
-        tx,
-        scopes,
-        "needs_tagging = TRUE, priority = :low, attempts = 0",
-        "suite <> :suite AND NOT needs_tagging AND NOT set_aside",
-        now=now,
-        suite=suite,
-        low=LOW_PRIORITY,
-    )
-
-
-def heard_by_others(tx: Transaction, suite: str, scopes: Sequence[Scope] = (), *, after: int, limit: int) -> list[int]:
-    """Files in scope whose current analysis comes from other models, by id, a page after `after`."""
+def heard_by_others(
+    tx: Transaction, suite: str, scopes: Sequence[Scope] = (), *, until: int, after: int, limit: int
+) -> list[int]:
+    """Files in scope whose analysis was made with other models before `until`, by id, a page after `after`."""
     condition, params = any_of(scopes)
-    rows = tx.all(
+    rows = tx.tuples(
         f"""
         SELECT f.id
           {FROM}
          WHERE {condition}
            AND f.id > :after
-           AND f.suite <> :suite AND NOT f.needs_tagging AND f.missing_since IS NULL
+           AND f.suite <> :suite AND f.analyzed_at <= :until
+           AND NOT f.needs_tagging AND NOT f.set_aside AND f.missing_since IS NULL
          ORDER BY f.id
          LIMIT :limit
         """,
         suite=suite,
+        until=until,
         after=after,
         limit=limit,
         **params,
     )
-    return [row["id"] for row in rows]
+    return [row[0] for row in rows]
+
+
+def hear_again(tx: Transaction, ids: Sequence[int], suite: str, *, now: int) -> set[int]:
+    """Has the files listened to again, behind all new music, that were analysed with other models; says which.
+
+    None that a worker has in hand, and none that has been analysed since.
+    """
+    rows = tx.tuples(
+        """
+        UPDATE library_files
+           SET needs_tagging = TRUE, priority = :low, attempts = 0, updated_at = :now
+         WHERE id IN :ids
+           AND suite <> :suite AND NOT needs_tagging AND NOT set_aside AND missing_since IS NULL
+           AND (lease_until IS NULL OR lease_until < :now)
+        RETURNING id
+        """,
+        ids=list(ids),
+        suite=suite,
+        low=LOW_PRIORITY,
+        now=now,
+    )
+    return {row[0] for row in rows}
 
 
 def keep_hands_off(tx: Transaction, file_id: int, *, now: int) -> bool:

@@ -79,7 +79,7 @@ library_files = Table(
     Column("year", Integer),
     Column("track", Integer),
     Column("disc", Integer),
-    # Folded for sorting and searching, by store.files.search_keys.
+    # Folded for sorting and searching, by store.facts.values.
     Column("title_key", PlainText, nullable=False, server_default=text("''")),
     Column("artist_key", PlainText, nullable=False, server_default=text("''")),
     Column("album_key", PlainText, nullable=False, server_default=text("''")),

@@ -101,28 +101,49 @@ def save_embedding(tx: Transaction, file_id: int, embedding: Embedding) -> None:
     )
 
 
+def with_pack(tx: Transaction, ids: Sequence[int], pack: str, fingerprint: str) -> set[int]:
+    """Which of the files have scores of this very pack."""
+    rows = tx.tuples(
+        """
+        SELECT s.file_id
+          FROM file_scores AS s
+          JOIN score_packs AS p ON p.id = s.pack_id
+         WHERE s.file_id IN :ids AND p.pack = :pack AND p.fingerprint = :fingerprint
+        """,
+        ids=list(ids),
+        pack=pack,
+        fingerprint=fingerprint,
+    )
+    return {row[0] for row in rows}
+
+
 def load_embedding(tx: Transaction, file_id: int, backbone: str) -> Embedding | None:
     """The embedding, or None. Without patches if those were lost: a power cut can part the two databases."""
-    row = tx.one(
+    return load_embeddings(tx, [file_id], backbone).get(file_id)
+
+
+def load_embeddings(tx: Transaction, ids: Sequence[int], backbone: str) -> dict[int, Embedding]:
+    """The same of some files; those that have none are left out."""
+    rows = tx.tuples(
         """
-        SELECT e.fingerprint, e.mean, p.patches
+        SELECT e.file_id, e.fingerprint, e.mean, p.patches
           FROM embeddings AS e
           LEFT JOIN patches.patch_embeddings AS p
             ON p.file_id = e.file_id AND p.backbone = e.backbone AND p.fingerprint = e.fingerprint
-         WHERE e.file_id = :file_id AND e.backbone = :backbone
+         WHERE e.file_id IN :ids AND e.backbone = :backbone
         """,
-        file_id=file_id,
+        ids=list(ids),
         backbone=backbone,
     )
-    if row is None:
-        return None
-    mean = _array(row["mean"])
-    return Embedding(
-        backbone=backbone,
-        fingerprint=row["fingerprint"],
-        mean=mean,
-        patches=np.frombuffer(row["patches"] or b"", dtype=FLOAT16).astype(np.float16).reshape(-1, len(mean)),
-    )
+    return {
+        file_id: Embedding(
+            backbone=backbone,
+            fingerprint=fingerprint,
+            mean=_array(mean),
+            patches=np.frombuffer(patches or b"", dtype=FLOAT16).astype(np.float16).reshape(-1, len(mean) // 4),
+        )
+        for file_id, fingerprint, mean, patches in rows
+    }
 
 
 def _pack_id(tx: Transaction, scores: PackScores) -> int:

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nomarr.store.database import Row, Transaction
-from nomarr.store.files import FROM, LONGEST_KEY, fold, join_path
+from nomarr.store.facts import LONGEST_KEY, fold
+from nomarr.store.files import FROM, join_path
+from nomarr.store.manyids import among
 from nomarr.store.queue import PROBLEM
 
 Ids = NDArray[np.int64]
@@ -49,8 +51,8 @@ ORDERS: dict[Order, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Track:
-    """A file as lists show it."""
+class UntimedTrack:
+    """A file as lists show it, but for the times at which something was done to it."""
 
     id: int
     library_id: int
@@ -66,6 +68,12 @@ class Track:
     duration_s: float | None
     status: str
     error: str | None
+
+
+@dataclass(frozen=True)
+class Track(UntimedTrack):
+    """A file as lists show it; times are milliseconds UTC."""
+
     analyzed_at: int | None
     written_at: int | None
 
@@ -131,7 +139,7 @@ def _met(tx: Transaction, wanted: Wanted, now: int) -> tuple[int, str, dict[str,
         if replace(wanted, ids=None) != Wanted():
             found = np.array(_ids(tx, f"SELECT f.id FROM library_files AS f WHERE {conditions}", params), np.int64)
             ids = np.intersect1d(ids, found, assume_unique=True)
-        return len(ids), *_among(tx, ids)
+        return len(ids), *_these(tx, ids)
     some = _ids(tx, f"SELECT f.id FROM library_files AS f WHERE {conditions} LIMIT {FEW + 1}", params)
     if len(some) <= FEW:
         return len(some), "f.id IN :some", {"some": some}
@@ -139,14 +147,12 @@ def _met(tx: Transaction, wanted: Wanted, now: int) -> tuple[int, str, dict[str,
     return total, *_conditions(wanted, now, walking=True)
 
 
-def _among(tx: Transaction, ids: Ids) -> tuple[str, dict[str, Any]]:
-    """SQL for these files, however many: a list of parameters may only hold some ten thousand."""
+def _these(tx: Transaction, ids: Ids) -> tuple[str, dict[str, Any]]:
+    """SQL for these files, however many, and its parameters."""
     if len(ids) <= FEW:
         return "f.id IN :some", {"some": ids.tolist()}
-    listed = ",".join(map(str, ids.tolist()))
-    if tx.is_postgresql:
-        return "f.missing_since IS NULL AND +f.id = ANY (CAST(:ids AS INTEGER[]))", {"ids": f"{{{listed}}}"}
-    return "f.missing_since IS NULL AND +f.id IN (SELECT value FROM json_each(:ids))", {"ids": f"[{listed}]"}
+    these, listed = among(tx, ids.tolist())
+    return f"f.missing_since IS NULL AND +f.id {these}", {"ids": listed}
 
 
 def tracks(tx: Transaction, ids: Sequence[int], *, now: int) -> list[Track]:
@@ -208,9 +214,9 @@ def _conditions(wanted: Wanted, now: int, *, walking: bool = False) -> tuple[str
         parts.append(f"f.words LIKE :word_{number} ESCAPE '!'")
         params[f"word_{number}"] = f"%{_literally(word)}%"
     tagged = [("IN", *tag) for tag in wanted.tags] + [("NOT IN", *tag) for tag in wanted.without]
-    for number, (among, name, value) in enumerate(tagged):
+    for number, (sign, name, value) in enumerate(tagged):
         condition, more = _tagged(str(number), name, value)
-        parts.append(f"{plus}f.id {among} (SELECT file_id FROM file_tags WHERE {condition})")
+        parts.append(f"{plus}f.id {sign} (SELECT file_id FROM file_tags WHERE {condition})")
         params.update(more)
     for fact, known in wanted.facts:
         condition, values = _fact(fact, known)

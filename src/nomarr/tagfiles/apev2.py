@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from mutagen import MutagenError
@@ -12,10 +12,10 @@ from mutagen.musepack import Musepack
 from mutagen.wavpack import WavPack
 
 from nomarr.tagfiles.containers import sniff
+from nomarr.tagfiles.family import Audio, Fields, Tags
+from nomarr.tagfiles.family import hidden_by_ours as hidden_by_ours
 from nomarr.tagfiles.standard import NAMES, in_id3v1
 from nomarr.tagfiles.trailers import id3v1, id3v1_set_aside
-
-Audio = Any  # mutagen's objects carry no useful types
 
 _CLASSES: dict[str, Callable[..., Audio]] = {"wv": WavPack, "ape": MonkeysAudio, "mpc": Musepack}
 _KEYS = {"DATE": "Year", "TRACKNUMBER": "Track"}
@@ -28,7 +28,7 @@ def load(file: BinaryIO, kind: str) -> Audio:
     return _CLASSES[kind](file)
 
 
-def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
+def fields(audio: Audio, prefix: str) -> Fields:
     found = {}
     for key in _our_keys(audio, prefix):
         item = audio.tags[key]
@@ -37,7 +37,7 @@ def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def standard(audio: Audio) -> dict[str, tuple[str, ...]]:
+def standard(audio: Audio) -> Fields:
     """What stands in the standard fields."""
     tags = audio.tags or {}
     items = {name: item for key, item in tags.items() if (name := _standard_name(key)) is not None}
@@ -45,14 +45,9 @@ def standard(audio: Audio) -> dict[str, tuple[str, ...]]:
     return {name: values for name, values in found.items() if values}
 
 
-def elsewhere(_audio: Audio, file: BinaryIO, _kind: str) -> dict[str, tuple[str, ...]]:
+def elsewhere(_audio: Audio, file: BinaryIO, _kind: str) -> Fields:
     """Standard fields that stand where we do not write, but players may look."""
     return in_id3v1(file)
-
-
-def hidden_by_ours(_file: BinaryIO, _kind: str) -> str | None:
-    """Nothing richer than APEv2 can stand beside it."""
-    return None
 
 
 def has_others(audio: Audio, prefix: str, standard: Collection[str]) -> bool:
@@ -60,14 +55,7 @@ def has_others(audio: Audio, prefix: str, standard: Collection[str]) -> bool:
     return any(not k.lower().startswith(prefix) and _standard_name(k) not in standard for k in audio.tags or ())
 
 
-def rewrite(
-    audio: Audio,
-    prefix: str,
-    wanted: Mapping[str, Sequence[str]],
-    standard: Mapping[str, Sequence[str]],
-    file: BinaryIO,
-    _kind: str,
-) -> None:
+def rewrite(audio: Audio, prefix: str, wanted: Tags, standard: Tags, file: BinaryIO, _kind: str) -> None:
     if audio.tags is None:
         audio.add_tags()
     for key in [key for key in audio.tags if key.lower().startswith(prefix) or _standard_name(key) in standard]:

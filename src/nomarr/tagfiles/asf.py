@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, BinaryIO
 
 from mutagen.asf import ASF, BYTEARRAY, GUID
 
+from nomarr.tagfiles.family import Audio, Fields, Tags
+from nomarr.tagfiles.family import elsewhere as elsewhere  # this and the next two: as for every file with one tag
+from nomarr.tagfiles.family import has_others as has_others
+from nomarr.tagfiles.family import hidden_by_ours as hidden_by_ours
 from nomarr.tagfiles.standard import FILLED
-
-Audio = Any  # mutagen's objects carry no useful types
 
 _open: Callable[..., Audio] = ASF
 
@@ -31,8 +33,8 @@ def load(file: BinaryIO, _kind: str) -> Audio:
     return _open(file)
 
 
-def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+def fields(audio: Audio, prefix: str) -> Fields:
+    found: Fields = {}
     for key, attribute in _attributes(audio):
         if key.lower().startswith(prefix):
             name = key.lower().removeprefix(prefix)
@@ -40,9 +42,9 @@ def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def standard(audio: Audio) -> dict[str, tuple[str, ...]]:
+def standard(audio: Audio) -> Fields:
     """What stands in MOOD and GENRE."""
-    found: dict[str, tuple[str, ...]] = {}
+    found: Fields = {}
     for key, attribute in _attributes(audio):
         name, text = _standard_name(key), str(attribute.value)
         if name is not None and text:
@@ -50,27 +52,7 @@ def standard(audio: Audio) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def elsewhere(_audio: Audio, _file: BinaryIO, _kind: str) -> dict[str, tuple[str, ...]]:
-    return {}
-
-
-def hidden_by_ours(_file: BinaryIO, _kind: str) -> str | None:
-    return None
-
-
-def has_others(_audio: Audio, _prefix: str, _standard: Collection[str]) -> bool:
-    """There is but one tag, and nothing to be carried into it."""
-    return True
-
-
-def rewrite(
-    audio: Audio,
-    prefix: str,
-    wanted: Mapping[str, Sequence[str]],
-    standard: Mapping[str, Sequence[str]],
-    file: BinaryIO,
-    _kind: str,
-) -> None:
+def rewrite(audio: Audio, prefix: str, wanted: Tags, standard: Tags, file: BinaryIO, _kind: str) -> None:
     audio.tags[:] = [
         (key, item)
         for key, item in _attributes(audio)

@@ -18,17 +18,8 @@ from nomarr.tagfiles import id3, safewrite, standard
 from nomarr.tagfiles.attributes import MtimePolicy
 from nomarr.tagfiles.containers import AnyPath, reading, sniff
 from nomarr.tagfiles.facts import FileFacts, make_facts
-from nomarr.tagfiles.families import (
-    DAMAGE,
-    FAMILIES,
-    Audio,
-    Family,
-    Fields,
-    Tags,
-    damage_explained,
-    is_fragmented,
-    load,
-)
+from nomarr.tagfiles.families import DAMAGE, FAMILIES, damage_explained, load
+from nomarr.tagfiles.family import Audio, Family, Fields, Tags
 from nomarr.tagfiles.safewrite import DiskProblem, HardLinkPolicy
 from nomarr.tagfiles.surroundings import surroundings
 
@@ -140,13 +131,6 @@ def remove_tags(
         hardlink_policy=hardlink_policy,
         about_to_write=about_to_write,
     )
-
-
-def can_write(path: AnyPath) -> bool:
-    """Whether the file's content is of a kind that can carry our fields; its name does not matter."""
-    with reading(path) as file:
-        kind = sniff(file).kind
-        return kind in FAMILIES and not is_fragmented(file, kind)
 
 
 def describe(path: AnyPath, *, namespace: str = "nom") -> FileFacts:
@@ -300,27 +284,22 @@ def _rewrite(
 ) -> _Rewritten:
     plan: list[_Plan] = []
 
-    def rest_of(copy: BinaryIO, kind: str, family: Family, audio: Audio, touched: Collection[str]) -> object:
-        foreign = family.foreign(audio, prefix, copy, touched)
-        return kind, foreign, _stream(audio.info), surroundings(copy, kind)
-
     def edit(copy: BinaryIO) -> None:
         with damage_explained(path):
-            kind, family, audio = load(path, copy)
-            opened = Opened(copy, kind, family, audio)
+            opened = Opened(copy, *load(path, copy))
             before = _ours(opened, prefix)
             after = _after(opened, prefix, wanted, before, path)
             touched = {name: after.get(name, ()) for name in standard.NAMES if name in before or name in after}
-            plan.append(_Plan(before, after, touched, rest_of(copy, kind, family, audio, touched)))
+            plan.append(_Plan(before, after, touched, _rest(opened, prefix, touched)))
             own = {name: values for name, values in after.items() if name not in touched}
-            family.rewrite(audio, prefix, own, touched, copy, kind)
+            opened.family.rewrite(opened.audio, prefix, own, touched, copy, opened.kind)
 
     def check(copy: BinaryIO) -> None:
         with damage_explained(path):
-            kind, family, audio = load(path, copy)
-            if _ours(Opened(copy, kind, family, audio), prefix) != plan[0].after:
+            opened = Opened(copy, *load(path, copy))
+            if _ours(opened, prefix) != plan[0].after:
                 raise WriteFailed(path, "the tags read back are not those that were written")
-            if rest_of(copy, kind, family, audio, plan[0].touched) != plan[0].rest:
+            if _rest(opened, prefix, plan[0].touched) != plan[0].rest:
                 raise WriteFailed(path, "fields of other programs would be lost or changed")
 
     done = safewrite.replace(
@@ -338,6 +317,12 @@ def _may_pass(error: FileProblem) -> bool:
     """Whether another attempt a moment later may go well: network folders have such moments."""
     cause = error if isinstance(error, DiskProblem) else error.__cause__
     return isinstance(error, FileChanged) or getattr(cause, "errno", None) in (errno.EBUSY, errno.ESTALE)
+
+
+def _rest(opened: Opened, prefix: str, touched: Collection[str]) -> object:
+    """All that must stay, comparable: fields of others, the stream, what stands around the tags."""
+    file, kind, family, audio = opened
+    return kind, family.foreign(audio, prefix, file, touched), _stream(audio.info), surroundings(file, kind)
 
 
 def _stream(info: Any) -> tuple[Any, ...]:

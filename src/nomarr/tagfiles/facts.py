@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 
+from nomarr.tagfiles.family import Fields
+
 _LONGEST_VALUE = 512
 _MOST_VALUES = 16
 _MOST_FIELDS = 64
@@ -64,15 +66,15 @@ class FileFacts:
     year: int | None = None
     track: int | None = None
     disc: int | None = None
-    tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    ours: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    tags: Fields = field(default_factory=dict)
+    ours: Fields = field(default_factory=dict)
 
 
 def make_facts(
     container: str,
     duration_s: float | None,
     texts: Iterable[tuple[str, list[str]]],
-    ours: dict[str, tuple[str, ...]],
+    ours: Fields,
     *,
     prefix: str,
 ) -> FileFacts:
@@ -94,8 +96,8 @@ def make_facts(
     )
 
 
-def _gathered(texts: Iterable[tuple[str, list[str]]], prefix: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+def _gathered(texts: Iterable[tuple[str, list[str]]], prefix: str) -> Fields:
+    found: Fields = {}
     for raw_name, values in texts:
         name = raw_name.strip().lower()
         name = _ALIASES.get(name, name)[:_LONGEST_VALUE]
@@ -115,7 +117,7 @@ def _joined(values: tuple[str, ...]) -> str | None:
     return "; ".join(values)[:_LONGEST_VALUE] or None
 
 
-def _year(found: dict[str, tuple[str, ...]], container: str) -> int | None:
+def _year(found: Fields, container: str) -> int | None:
     """The year by which Navidrome knows the track.
 
     Taggers have long put an album's release into the date, and left the release date empty: where there is an original
@@ -130,7 +132,7 @@ def _year(found: dict[str, tuple[str, ...]], container: str) -> int | None:
     return int(known[:4]) if known else None
 
 
-def _first_date(found: dict[str, tuple[str, ...]], *names: str) -> str:
+def _first_date(found: Fields, *names: str) -> str:
     dates = (date_of(value) for name in names for value in found.get(name, ()))
     return next(filter(None, dates), "")
 

@@ -6,37 +6,17 @@ import errno
 import io
 import os
 import struct
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO
 
 from mutagen import MutagenError
 
 from nomarr.errors import TagsNotSupported, UnreadableAudio
 from nomarr.tagfiles import apev2, asf, id3, mp4, vorbis
 from nomarr.tagfiles.containers import AnyPath, sniff
+from nomarr.tagfiles.family import Audio, Family
 from nomarr.tagfiles.payload import top_level_boxes
-
-Tags = Mapping[str, Sequence[str]]
-Fields = dict[str, tuple[str, ...]]
-Audio = Any  # mutagen's objects carry no useful types
-
-
-class Family(Protocol):
-    """How one family of formats stores fields; `prefix` is the namespace with its colon."""
-
-    def load(self, file: BinaryIO, kind: str, /) -> Audio: ...
-    def fields(self, audio: Audio, prefix: str, /) -> Fields: ...
-    def standard(self, audio: Audio, /) -> Fields: ...
-    def elsewhere(self, audio: Audio, file: BinaryIO, kind: str, /) -> Fields: ...
-    def hidden_by_ours(self, file: BinaryIO, kind: str, /) -> str | None: ...
-    def has_others(self, audio: Audio, prefix: str, standard: Collection[str], /) -> bool: ...
-    def rewrite(
-        self, audio: Audio, prefix: str, wanted: Tags, standard: Tags, file: BinaryIO, kind: str, /
-    ) -> None: ...
-    def foreign(self, audio: Audio, prefix: str, file: BinaryIO, standard: Collection[str], /) -> object: ...
-    def texts(self, audio: Audio, /) -> Iterator[tuple[str, list[str]]]: ...
-
 
 FAMILIES: dict[str, Family] = {
     **dict.fromkeys(("mp3", "wav", "aiff", "dsf", "dff", "tta"), id3),
@@ -68,7 +48,7 @@ def load(path: AnyPath, file: BinaryIO) -> tuple[str, Family, Audio]:
     kind = sniff(file).kind
     if kind not in FAMILIES:
         raise TagsNotSupported(path, "Nomarr does not write tags into this kind of file")
-    if is_fragmented(file, kind):
+    if _is_fragmented(file, kind):
         raise TagsNotSupported(path, "Nomarr does not write tags into fragmented MP4 files")
     file.seek(0)
     return kind, FAMILIES[kind], FAMILIES[kind].load(file, kind)
@@ -101,6 +81,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             todo += [*one.args, one.__cause__, one.__context__]
 
 
-def is_fragmented(file: BinaryIO, kind: str) -> bool:
+def _is_fragmented(file: BinaryIO, kind: str) -> bool:
     """mutagen corrects the offsets of the first fragment only."""
     return kind == "m4a" and any(name == b"moof" for name, _ in top_level_boxes(file))

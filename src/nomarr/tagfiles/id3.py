@@ -6,7 +6,7 @@ converting them back and forth would lose some and change others (dates, compres
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from mutagen import MutagenError
@@ -20,10 +20,9 @@ from mutagen.trueaudio import TrueAudio
 from mutagen.wave import WAVE
 
 from nomarr.tagfiles import apev2, riffinfo
+from nomarr.tagfiles.family import Audio, Fields, Tags
 from nomarr.tagfiles.standard import FRAMES, MOOD, NAMES, frame_name, gathered, in_apev2, in_id3v1
 from nomarr.tagfiles.trailers import id3v1, id3v1_set_aside
-
-Audio = Any  # mutagen's objects carry no useful types
 
 _CLASSES: dict[str, Callable[..., Audio]] = {
     "mp3": MP3,
@@ -88,8 +87,8 @@ def load(file: BinaryIO, kind: str) -> Audio:
     return _CLASSES[kind](file, translate=False, load_v1=False)
 
 
-def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+def fields(audio: Audio, prefix: str) -> Fields:
+    found: Fields = {}
     for key in _our_keys(audio, prefix):
         frame = audio.tags[key]
         name = frame.desc.lower().removeprefix(prefix)
@@ -97,12 +96,12 @@ def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def standard(audio: Audio) -> dict[str, tuple[str, ...]]:
+def standard(audio: Audio) -> Fields:
     """What stands in the standard fields, in whichever frames."""
     return gathered(audio.tags.values()) if audio.tags else {}
 
 
-def elsewhere(audio: Audio, file: BinaryIO, kind: str) -> dict[str, tuple[str, ...]]:
+def elsewhere(audio: Audio, file: BinaryIO, kind: str) -> Fields:
     """Standard fields that stand where we do not write, but players may look; and, empty, those in damaged frames."""
     found = in_apev2(file) | in_id3v1(file) if kind in AT_FRONT else {}
     if kind == "wav":
@@ -127,14 +126,7 @@ def has_others(audio: Audio, prefix: str, standard: Collection[str]) -> bool:
     return audio.tags is not None and (any(is_other) or bool(audio.tags.unknown_frames))
 
 
-def rewrite(
-    audio: Audio,
-    prefix: str,
-    wanted: Mapping[str, Sequence[str]],
-    standard: Mapping[str, Sequence[str]],
-    file: BinaryIO,
-    kind: str,
-) -> None:
+def rewrite(audio: Audio, prefix: str, wanted: Tags, standard: Tags, file: BinaryIO, kind: str) -> None:
     tags = _to_rewrite(audio, prefix, standard, file, kind)
     # A 2.2 tag cannot be written by mutagen; 2.3 is what its readers most likely know.
     version = 3 if tags.version[:2] in ((2, 2), (2, 3)) else 4

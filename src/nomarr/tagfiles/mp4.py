@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from mutagen.mp4 import MP4, MP4FreeForm
 
+from nomarr.tagfiles.family import Audio, Fields, Tags
+from nomarr.tagfiles.family import elsewhere as elsewhere  # this and the next two: as for every file with one tag
+from nomarr.tagfiles.family import has_others as has_others
+from nomarr.tagfiles.family import hidden_by_ours as hidden_by_ours
 from nomarr.tagfiles.standard import GENRE, MOOD
-
-Audio = Any  # mutagen's objects carry no useful types
 
 _open: Callable[..., Audio] = MP4
 _free_form: Callable[..., Any] = MP4FreeForm
@@ -43,17 +45,17 @@ def load(file: BinaryIO, _kind: str) -> Audio:
     return _open(file)
 
 
-def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+def fields(audio: Audio, prefix: str) -> Fields:
+    found: Fields = {}
     for key in _our_keys(audio, prefix):
         name = key[len(_FREE_FORM) :].lower().removeprefix(prefix)
         found[name] = found.get(name, ()) + tuple(_texts_of(audio.tags[key]))
     return found
 
 
-def standard(audio: Audio) -> dict[str, tuple[str, ...]]:
+def standard(audio: Audio) -> Fields:
     """What stands in MOOD and GENRE; mutagen shows a genre by number as its name."""
-    found: dict[str, tuple[str, ...]] = {}
+    found: Fields = {}
     for key, values in audio.tags.items() if audio.tags else ():
         name = _standard_name(key)
         if name is not None:
@@ -62,27 +64,7 @@ def standard(audio: Audio) -> dict[str, tuple[str, ...]]:
     return {name: values for name, values in found.items() if values}
 
 
-def elsewhere(_audio: Audio, _file: BinaryIO, _kind: str) -> dict[str, tuple[str, ...]]:
-    return {}
-
-
-def hidden_by_ours(_file: BinaryIO, _kind: str) -> str | None:
-    return None
-
-
-def has_others(_audio: Audio, _prefix: str, _standard: Collection[str]) -> bool:
-    """There is but one tag, and nothing to be carried into it."""
-    return True
-
-
-def rewrite(
-    audio: Audio,
-    prefix: str,
-    wanted: Mapping[str, Sequence[str]],
-    standard: Mapping[str, Sequence[str]],
-    file: BinaryIO,
-    _kind: str,
-) -> None:
+def rewrite(audio: Audio, prefix: str, wanted: Tags, standard: Tags, file: BinaryIO, _kind: str) -> None:
     if audio.tags is None:
         audio.add_tags()
     for key in [*_our_keys(audio, prefix), *(key for key in audio.tags if _standard_name(key) in standard)]:

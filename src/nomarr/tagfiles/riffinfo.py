@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from nomarr.tagfiles.containers import sniff
+from nomarr.tagfiles.family import Fields
 
 NAMES = {
     b"INAM": "TITLE",
@@ -19,7 +20,7 @@ NAMES = {
 _LONGEST = 1 << 20
 
 
-def read(file: BinaryIO) -> dict[str, tuple[str, ...]]:
+def read(file: BinaryIO) -> Fields:
     """Name -> value, of those that have a place in ID3 as well."""
     size, position = file.seek(0, 2), sniff(file).start + 12
     while position + 12 <= size:
@@ -32,8 +33,8 @@ def read(file: BinaryIO) -> dict[str, tuple[str, ...]]:
     return {}
 
 
-def _parsed(body: bytes) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+def _parsed(body: bytes) -> Fields:
+    found: Fields = {}
     position = 0
     while position + 8 <= len(body):
         length = int.from_bytes(body[position + 4 : position + 8], "little")

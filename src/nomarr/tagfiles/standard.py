@@ -19,9 +19,8 @@ from mutagen import MutagenError
 from mutagen.apev2 import APEv2
 from mutagen.id3 import ID3, ParseID3v1
 
+from nomarr.tagfiles.family import Fields
 from nomarr.tagfiles.trailers import id3v1
-
-Values = dict[str, tuple[str, ...]]
 
 MOOD, GENRE = "MOOD", "GENRE"
 FILLED = (MOOD, GENRE)
@@ -50,36 +49,36 @@ def shown(namespace: str, field: str) -> str:
     return field if field in NAMES else f"{namespace}:{field}"
 
 
-def with_notes(wanted: Mapping[str, tuple[str, ...]]) -> Values:
+def with_notes(wanted: Mapping[str, tuple[str, ...]]) -> Fields:
     """The fields with the notes that belong to their standard ones, and without anything that was carried."""
     dropped = {CARRIED, *NOTES.values(), *NAMES} - set(FILLED)
     notes = {NOTES[name]: wanted[name] for name in FILLED if name in wanted}
     return {**{name: values for name, values in wanted.items() if name not in dropped}, **notes}
 
 
-def with_carried(wanted: Values, carried: Mapping[str, tuple[str, ...]]) -> Values:
+def with_carried(wanted: Fields, carried: Mapping[str, tuple[str, ...]]) -> Fields:
     """The fields with those of the old tag, which also win over what would be filled."""
     fields = {name: values for name, values in wanted.items() if name not in carried}
     return {**with_notes(fields), **carried, CARRIED: tuple(carried)} if carried else wanted
 
 
-def still_ours(fields: Mapping[str, tuple[str, ...]], there: Mapping[str, Sequence[str]]) -> Values:
+def still_ours(fields: Mapping[str, tuple[str, ...]], there: Mapping[str, Sequence[str]]) -> Fields:
     """The standard fields that hold what we put there, and nothing else; the order does not count (WMA has none)."""
     noted = {name: fields[note] for name, note in NOTES.items() if note in fields}
     return {name: values for name, values in noted.items() if sorted(there.get(name, ())) == sorted(values)}
 
 
-def writable(wanted: Values, ours: Collection[str], there: Collection[str]) -> Values:
+def writable(wanted: Fields, ours: Collection[str], there: Collection[str]) -> Fields:
     """What of `wanted` may be written: standard fields only where they are ours or not there."""
     return with_notes({name: v for name, v in wanted.items() if name not in NAMES or name in ours or name not in there})
 
 
-def in_id3v1(file: BinaryIO) -> Values:
+def in_id3v1(file: BinaryIO) -> Fields:
     """What an ID3v1 tag at the file's end says."""
     return gathered((_parse_id3v1(id3v1(file)) or {}).values())
 
 
-def in_id3v2(file: BinaryIO) -> Values:
+def in_id3v2(file: BinaryIO) -> Fields:
     """What an ID3v2 tag in front of a FLAC says."""
     file.seek(0)
     try:
@@ -88,7 +87,7 @@ def in_id3v2(file: BinaryIO) -> Values:
         return {}
 
 
-def in_apev2(file: BinaryIO) -> Values:
+def in_apev2(file: BinaryIO) -> Fields:
     """Every item of an APEv2 tag that is not the one we write, but for loudness."""
     file.seek(0)
     try:
@@ -98,9 +97,9 @@ def in_apev2(file: BinaryIO) -> Values:
     return {key.upper(): (str(tags[key]),) for key in tags if not key.upper().startswith(_LOUDNESS)}
 
 
-def gathered(frames: Iterable[Any]) -> Values:
+def gathered(frames: Iterable[Any]) -> Fields:
     """Name -> values of those ID3 frames that hold standard fields."""
-    found: Values = {}
+    found: Fields = {}
     for frame in frames:
         name = frame_name(frame)
         if name is not None:

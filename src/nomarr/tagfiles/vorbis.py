@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Callable, Collection, Iterator
+from typing import BinaryIO
 
 from mutagen.flac import FLAC
 from mutagen.oggflac import OggFLAC
@@ -12,10 +12,9 @@ from mutagen.oggspeex import OggSpeex
 from mutagen.oggvorbis import OggVorbis
 
 from nomarr.tagfiles.containers import sniff
+from nomarr.tagfiles.family import Audio, Fields, Tags
 from nomarr.tagfiles.oggpages import pages, skip_packets
 from nomarr.tagfiles.standard import NAMES, in_id3v1, in_id3v2
-
-Audio = Any  # mutagen's objects carry no useful types
 
 _CLASSES: dict[str, Callable[..., Audio]] = {
     "flac": FLAC,
@@ -38,7 +37,7 @@ class _NotUnicode(str):
 
     raw: bytes
 
-    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:  # noqa: ARG002
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:  # noqa: ARG002 (as str has it)
         return self.raw
 
 
@@ -49,8 +48,8 @@ def load(file: BinaryIO, kind: str) -> Audio:
     return audio
 
 
-def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+def fields(audio: Audio, prefix: str) -> Fields:
+    found: Fields = {}
     for key, value in _comments(audio):
         if key.lower().startswith(prefix):
             name = key.lower().removeprefix(prefix)
@@ -58,16 +57,16 @@ def fields(audio: Audio, prefix: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def standard(audio: Audio) -> dict[str, tuple[str, ...]]:
+def standard(audio: Audio) -> Fields:
     """What stands in the standard fields."""
-    found: dict[str, tuple[str, ...]] = {}
+    found: Fields = {}
     for key, value in _comments(audio):
         if key.upper() in NAMES and value:
             found[key.upper()] = (*found.get(key.upper(), ()), value)
     return found
 
 
-def elsewhere(_audio: Audio, file: BinaryIO, kind: str) -> dict[str, tuple[str, ...]]:
+def elsewhere(_audio: Audio, file: BinaryIO, kind: str) -> Fields:
     """Standard fields that stand where we do not write, but players may look."""
     return in_id3v1(file) | in_id3v2(file) if kind == "flac" else {}
 
@@ -82,14 +81,7 @@ def has_others(audio: Audio, prefix: str, standard: Collection[str]) -> bool:
     return any(not k.lower().startswith(prefix) and k.upper() not in standard for k, _ in _comments(audio))
 
 
-def rewrite(
-    audio: Audio,
-    prefix: str,
-    wanted: Mapping[str, Sequence[str]],
-    standard: Mapping[str, Sequence[str]],
-    file: BinaryIO,
-    _kind: str,
-) -> None:
+def rewrite(audio: Audio, prefix: str, wanted: Tags, standard: Tags, file: BinaryIO, _kind: str) -> None:
     if audio.tags is None:
         audio.add_tags()
     kept = [(k, v) for k, v in _comments(audio) if not k.lower().startswith(prefix) and k.upper() not in standard]

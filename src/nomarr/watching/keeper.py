@@ -10,12 +10,12 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 from nomarr.backups import make_if_due
 from nomarr.errors import DatabaseProblem
+from nomarr.rounds import Rounds, Stopped
 from nomarr.settings import Settings
 from nomarr.store import leases, libraries
 from nomarr.store.database import Database
@@ -34,10 +34,6 @@ SCHEDULE_S = 15.0
 BACKUP_S = 60.0
 
 
-class Stopped(Exception):
-    """The server ends."""
-
-
 @dataclass
 class Keeper:
     """Four threads: who watches what, what was announced, what is due, backups. Idle while another server does it."""
@@ -49,19 +45,18 @@ class Keeper:
     _held_until: float = 0.0  # by this process's clock
     _renew_at: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
-    _threads: list[threading.Thread] = field(default_factory=list)
+    _rounds: list[Rounds] = field(default_factory=list)
 
     def start(self) -> None:
-        jobs: list[tuple[str, Callable[[], object], float]] = [
-            ("watches", self._tend_watches, ROUND_S),
-            ("announced", self._scan_announced, ROUND_S),
-            ("schedule", partial(self._scan_due, Schedule(self.db, self.settings)), SCHEDULE_S),
-            ("backups", self._back_up, BACKUP_S),
+        schedule = Schedule(self.db, self.settings)
+        self._rounds = [
+            Rounds("watches", self._tend_watches, ROUND_S, self._stop),
+            Rounds("announced", self._scan_announced, ROUND_S, self._stop),
+            Rounds("schedule", partial(self._scan_due, schedule), SCHEDULE_S, self._stop),
+            Rounds("backups", self._back_up, BACKUP_S, self._stop),
         ]
-        for name, job, every_s in jobs:
-            thread = threading.Thread(target=self._repeat, args=(name, job, every_s), name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        for rounds in self._rounds:
+            rounds.start()
 
     def stop(self, *, patience_s: float = 15.0) -> None:
         """Ends all of it; a scan that runs ends with its folder."""
@@ -69,8 +64,8 @@ class Keeper:
         deadline = time.monotonic() + patience_s
         for watch in self.watches.values():
             watch.stop()
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        for rounds in self._rounds:
+            rounds.stop(patience_s=max(0.0, deadline - time.monotonic()))
         for watch in self.watches.values():
             watch.join(max(0.0, deadline - time.monotonic()))
         try:
@@ -82,19 +77,6 @@ class Keeper:
     @property
     def is_at_work(self) -> bool:
         return time.monotonic() < self._held_until
-
-    def _repeat(self, name: str, job: Callable[[], object], every_s: float) -> None:
-        while not self._stop.wait(every_s):
-            try:
-                job()
-            except Stopped:
-                return
-            except DatabaseProblem as error:
-                log.warning("waiting for the database: %s", error)
-                self._stop.wait(5)
-            except Exception:  # the edge of the thread: it must go on
-                log.exception("%s", name)
-                self._stop.wait(5)
 
     def _scan_announced(self) -> None:
         if self.is_at_work:

@@ -22,7 +22,7 @@ from nomarr.secretkey import SecretKey
 from nomarr.settings import Settings
 from nomarr.store.database import Database, Transaction
 from nomarr.store.matrix import ScoreMatrix
-from nomarr.store.playlists import Found
+from nomarr.store.remembered import Remembered
 from nomarr.web import (
     analytics,
     assets,
@@ -31,6 +31,7 @@ from nomarr.web import (
     backups,
     calibration,
     config,
+    corrections,
     docs,
     events,
     files,
@@ -44,6 +45,7 @@ from nomarr.web import (
     logs,
     memory,
     metrics,
+    mood_analytics,
     moods,
     navidrome,
     navidrome_link,
@@ -62,6 +64,7 @@ from nomarr.web import (
     writes,
 )
 from nomarr.web.answers import explain_errors
+from nomarr.web.compression import Compression
 from nomarr.web.context import Clock
 from nomarr.web.guard import Guard
 from nomarr.web.limiter import LoginLimiter
@@ -86,8 +89,10 @@ ROUTERS = (
     calibration.router,
     spreads.router,
     moods.router,
+    corrections.router,
     levels.router,
     analytics.router,
+    mood_analytics.router,
     navidrome.router,
     navidrome_link.router,
     navidrome_push.router,
@@ -143,13 +148,14 @@ def create_app(
     app.state.matrix = ScoreMatrix()
     app.state.analytics = memory.Memory()
     app.state.applying = calibration.make_applying(db, settings, app.state.matrix)
-    app.state.found = Found()
+    app.state.remembered = Remembered()
     app.state.navidrome = navidrome_link.Link()
     app.state.stream_tokens = events.Tokens()
     app.state.events = events.Events(Watch(db, settings, clock, app.state.models_check), app.state.secret_key)
     for router in ROUTERS:
         app.include_router(router)
     app.openapi = partial(docs.describe, app)  # type: ignore[method-assign]
+    app.add_middleware(Compression)
     app.add_middleware(Guard)
     app.add_middleware(Base, prefix=settings.url_base)
     app.add_middleware(Proxies, trusted=settings.trusted_proxies)

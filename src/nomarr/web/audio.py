@@ -17,7 +17,7 @@ from nomarr.store import files, libraries
 from nomarr.web.answers import problem, problems
 from nomarr.web.auth import require_login
 from nomarr.web.context import UseDatabase, UseSettings
-from nomarr.web.track import FileId
+from nomarr.web.ids import FileId
 
 router = APIRouter(prefix="/api/web/files", tags=["files"], dependencies=[Depends(require_login)])
 

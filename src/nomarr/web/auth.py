@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import hashlib
 import logging
 import secrets
@@ -16,8 +14,6 @@ from typing import Annotated, TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.security import APIKeyCookie, APIKeyHeader, APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
-from fastapi.security.http import HTTPBase
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
 from nomarr.errors import Forbidden, Unauthorized, printable
@@ -28,6 +24,7 @@ from nomarr.store.database import Database, Transaction
 from nomarr.store.keys import Scope
 from nomarr.web.answers import Done, example, problems
 from nomarr.web.context import Clock, UseClock, UseDatabase, UseSettings
+from nomarr.web.credentials import COOKIE, UseCookie, UseCredentials
 from nomarr.web.limiter import LoginLimiter
 from nomarr.web.origin import came_by_https, cookie_path, refuse_other_sites
 
@@ -35,37 +32,18 @@ log = logging.getLogger(__name__)
 router = APIRouter(prefix="/api/web/auth", tags=["auth"])
 
 PASSWORD = "admin_password"  # noqa: S105 (the preference that holds its hash)
-COOKIE = "nomarr_session"
 ENDED = "The session has ended; log in again"
 BAD_KEY = "The API key is not valid"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 LONGEST_PASSWORD = 1024
 SCOPES: tuple[Scope, ...] = ("read", "enqueue", "admin")
-# What is asked for by POST and yet within what a key for enqueueing may do.
-ENQUEUEING = frozenset({"/api/web/libraries/{library_id}/scan", "/api/web/processing/process-files"})
 HASHER = PasswordHasher()
 VERIFICATIONS = 2  # at once: each takes 64 MiB and a core
 # Not each of many requests a second needs to write that the session is in use.
 SLIDES_PER_TIMEOUT = 20
 LONGEST_UNNOTED_MS = 60_000
 
-_bearer = HTTPBearer(auto_error=False, description="The session_token that a login answered with, or an API key")
-_basic = HTTPBase(
-    scheme="basic", scheme_name="HTTPBasic", auto_error=False, description="An API key as the password, any user"
-)
-_header = APIKeyHeader(name="X-Api-Key", auto_error=False, description="An API key")
-_query = APIKeyQuery(name="apikey", auto_error=False, description="An API key, where headers cannot be sent")
-_cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="Set by a login, for browsers")
-
 Route = TypeVar("Route", bound=Callable[..., object])
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """What a request brought, other than a cookie: a session's token or an API key."""
-
-    token: str
-    is_basic: bool = False  # which may be meant for a proxy in front
 
 
 @dataclass(frozen=True)
@@ -136,7 +114,7 @@ def change_password(db: Database, password: str) -> str:
 def needs(scope: Scope) -> Callable[[Route], Route]:
     """Marks a route, below the router's own decorator, as needing this scope of an API key.
 
-    Without a mark it is `read` for GET, `enqueue` for what ENQUEUEING lists, and `admin` for all else.
+    Without a mark it is `read` for GET, and `admin` for all else.
     """
 
     def mark(route: Route) -> Route:
@@ -146,29 +124,8 @@ def needs(scope: Scope) -> Callable[[Route], Route]:
     return mark
 
 
-# async: FastAPI would run a plain function in a thread, only to look at headers.
-async def _credentials(
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-    basic: Annotated[HTTPAuthorizationCredentials | None, Depends(_basic)],
-    header: Annotated[str | None, Depends(_header)],
-    query: Annotated[str | None, Depends(_query)],
-) -> Credentials | None:
-    if header:
-        return Credentials(header)
-    if bearer is not None:
-        return Credentials(bearer.credentials)
-    if query:
-        return Credentials(query)
-    if basic is not None and basic.scheme.lower() == "basic":
-        return Credentials(_basic_password(basic.credentials), is_basic=True)
-    return None
-
-
-UseCredentials = Annotated[Credentials | None, Depends(_credentials)]
-UseCookie = Annotated[str | None, Depends(_cookie)]
-
-
-def require_login(
+# async: FastAPI would run a plain function in a thread, only to make another.
+async def _admit(
     request: Request,
     response: Response,
     db: UseDatabase,
@@ -176,25 +133,35 @@ def require_login(
     clock: UseClock,
     credentials: UseCredentials,
     cookie: UseCookie,
-) -> Caller:
+) -> Callable[[], Caller]:
+    def admit() -> Caller:
+        if cookie and (credentials is None or credentials.is_basic):
+            hashed, is_renewed = _session(db, settings, clock, cookie)
+            if hashed is not None:
+                if request.method not in SAFE_METHODS:
+                    refuse_other_sites(request)
+                if is_renewed:
+                    _set_cookie(request, response, cookie, settings)
+                return Caller("admin", hashed)
+        if credentials is None:
+            raise Unauthorized(ENDED if cookie else "Log in first")
+        hashed, _ = _session(db, settings, clock, credentials.token)
+        if hashed is not None:
+            return Caller("admin", hashed)
+        return _key(request, db, clock, credentials.token, otherwise=ENDED)
+
+    return admit
+
+
+UseAdmit = Annotated[Callable[[], Caller], Depends(_admit)]  # for routes that do not always need a login
+
+
+def require_login(admit: UseAdmit) -> Caller:
     """A living session, or an API key that is enough for the route.
 
     Unauthorized without either; Forbidden where the key is not enough, and to other sites' pages.
     """
-    if cookie and (credentials is None or credentials.is_basic):
-        hashed, is_renewed = _session(db, settings, clock, cookie)
-        if hashed is not None:
-            if request.method not in SAFE_METHODS:
-                refuse_other_sites(request)
-            if is_renewed:
-                _set_cookie(request, response, cookie, settings)
-            return Caller("admin", hashed)
-    if credentials is None:
-        raise Unauthorized(ENDED if cookie else "Log in first")
-    hashed, _ = _session(db, settings, clock, credentials.token)
-    if hashed is not None:
-        return Caller("admin", hashed)
-    return _key(request, db, clock, credentials.token, otherwise=ENDED)
+    return admit()
 
 
 def require_key(request: Request, db: UseDatabase, clock: UseClock, credentials: UseCredentials) -> Caller:
@@ -249,19 +216,7 @@ def new_key(tx: Transaction, *, name: str, scope: Scope, now: int) -> tuple[keys
 
 def _needed(request: Request) -> Scope:
     marked: Scope | None = getattr(request.scope.get("endpoint"), "needs_scope", None)
-    if marked is not None:
-        return marked
-    if request.method in SAFE_METHODS:
-        return "read"
-    path = getattr(request.scope.get("route"), "path", "")
-    return "enqueue" if path in ENQUEUEING else "admin"
-
-
-def _basic_password(credentials: str) -> str:
-    try:
-        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
-    except (binascii.Error, ValueError):
-        return ""
+    return marked or ("read" if request.method in SAFE_METHODS else "admin")
 
 
 async def wait_for_turn(request: Request) -> AsyncIterator[None]:

@@ -21,10 +21,10 @@ from nomarr.store.matrix import ScoreMatrix
 from nomarr.web.answers import Done, example, problems, utc
 from nomarr.web.auth import require_login
 from nomarr.web.context import UseDatabase, UseMatrix, UseSettings
+from nomarr.web.ids import LARGEST_ID
 
 router = APIRouter(prefix="/api/web/calibration", tags=["calibration"], dependencies=[Depends(require_login)])
 
-LARGEST_ID = 2**31 - 1
 LibraryId = Annotated[int | None, Query(ge=1, le=LARGEST_ID, description="only what concerns this library")]
 
 HEAD = {"model_name": "effnet", "head_name": "mood_happy", "p5": 0.15, "p95": 0.87, "n": 18432}

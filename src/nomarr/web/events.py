@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
@@ -26,8 +26,8 @@ from nomarr.errors import DatabaseProblem, TooManyRequests, Unauthorized
 from nomarr.secretkey import SecretKey
 from nomarr.store import access, keys
 from nomarr.web.answers import example, problems
-from nomarr.web.auth import Caller, Credentials, UseCookie, UseCredentials, needs, require_login
-from nomarr.web.context import UseClock, UseDatabase, UseSettings
+from nomarr.web.auth import Caller, UseAdmit, needs, require_login
+from nomarr.web.credentials import Credentials, UseCredentials
 from nomarr.web.watch import Look, Topic, Watch, changes, snapshot
 
 log = logging.getLogger(__name__)
@@ -244,19 +244,15 @@ def _logged_in(caller: Annotated[Caller, Depends(require_login)], credentials: U
 
 def _listening(
     request: Request,
-    response: Response,
-    db: UseDatabase,
-    settings: UseSettings,
-    clock: UseClock,
+    admit: UseAdmit,
     credentials: UseCredentials,
-    cookie: UseCookie,
     token: Annotated[str | None, Query(description="From POST /api/web/events/token", max_length=100)] = None,
 ) -> Listening:
     """By a token of the stream, or else as everywhere."""
     if token is not None:
         tokens: Tokens = request.app.state.stream_tokens
         return tokens.redeem(token, now=request.app.state.monotonic())
-    return _by(require_login(request, response, db, settings, clock, credentials, cookie), credentials)
+    return _by(admit(), credentials)
 
 
 def _by(caller: Caller, credentials: Credentials | None) -> Listening:

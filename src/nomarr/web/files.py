@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Depends, Query
@@ -11,17 +11,17 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from nomarr.library_moods import tiers_of_files
 from nomarr.store import calibrations, queue, search
-from nomarr.store.search import Fact, Order, Status, Track, Wanted
+from nomarr.store.search import Fact, Order, Status, Track, UntimedTrack, Wanted
 from nomarr.web import filters
 from nomarr.web.answers import example, problems, queued_message, utc
 from nomarr.web.auth import needs, require_login
 from nomarr.web.context import UseClock, UseDatabase, UseMatrix, UseSettings
+from nomarr.web.ids import LARGEST_ID, Id
 
 router = APIRouter(prefix="/api/web/files", tags=["files"], dependencies=[Depends(require_login)])
 
-LibraryId = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Limit = Annotated[int, Query(ge=1, le=500, description="how many are listed")]
-Offset = Annotated[int, Query(ge=0, le=2**31 - 1, description="how many are passed over before")]
+Offset = Annotated[int, Query(ge=0, le=LARGEST_ID, description="how many are passed over before")]
 Text = Annotated[str, StringConstraints(max_length=500)]
 Tier = Literal["strict", "regular", "loose"]
 Sort = Literal[
@@ -62,23 +62,9 @@ PROBLEM = {
 
 
 @dataclass(frozen=True)
-class FileAnswer:
+class FileAnswer(UntimedTrack):
     """A file as lists show it. `status`: pending, running, done, error, missing, or new where nobody asked for it."""
 
-    id: int
-    library_id: int
-    path: str
-    title: str | None
-    artist: str | None
-    album: str | None
-    album_artist: str | None
-    genre: str | None
-    year: int | None
-    track: int | None
-    disc: int | None
-    duration_s: float | None
-    status: str
-    error: str | None
     analyzed_at: str | None
     written_at: str | None
 
@@ -132,7 +118,7 @@ class ProblemList:
 
 
 class RetryRequest(BaseModel):
-    ids: list[Annotated[int, Field(ge=1, le=2**31 - 1)]] | None = Field(
+    ids: list[Id] | None = Field(
         default=None, description="files with problems; null: all of them", examples=[[43, 44]], max_length=10_000
     )
 
@@ -145,16 +131,16 @@ class RetryAnswer:
     message: str
 
 
-@router.get(
-    "",
-    summary="Look for files",
-    responses=example({"total": 1, "limit": 50, "offset": 0, "files": [LISTED]}) | problems(400, 401, 403, 503),
-)
-def list_files(
-    db: UseDatabase,
+@dataclass(frozen=True)
+class Asked:
+    """What a request looks for; what of `given` the scores answer is not in `wanted` yet."""
+
+    wanted: Wanted
+    given: filters.Filters
+
+
+def _asked(
     settings: UseSettings,
-    clock: UseClock,
-    matrix: UseMatrix,
     q: Annotated[str, Query(max_length=200, description="words, all found in title, artist, album or file name")] = "",
     artist: Annotated[str | None, Query(max_length=500, description="this very artist")] = None,
     album: Annotated[str | None, Query(max_length=500, description="this very album")] = None,
@@ -164,20 +150,62 @@ def list_files(
     ] = None,
     year: Annotated[str | None, Query(max_length=5, pattern="^[0-9]*$", description=f"this year; {SILENT}")] = None,
     genre: Annotated[str | None, Query(max_length=5000, description=f"this very first genre; {SILENT}")] = None,
-    format: Annotated[str | None, Query(max_length=100, description=f"this container, as flac; {SILENT}")] = None,  # noqa: A002
+    container: Annotated[
+        str | None, Query(alias="format", max_length=100, description=f"this container, as flac; {SILENT}")
+    ] = None,
     minutes: Annotated[
         str | None,
         Query(max_length=5, pattern="^[0-9]*$", description=f"whole minutes long, 60 from an hour on; {SILENT}"),
     ] = None,
-    library_id: Annotated[list[LibraryId] | None, Query(max_length=1000, description="of these libraries")] = None,
+    library_id: Annotated[list[Id] | None, Query(max_length=1000, description="of these libraries")] = None,
     status: Annotated[Status | None, Query(description="left out: all that are not missing")] = None,
+) -> Asked:
+    given = filters.read_filters(tag or (), namespace=settings.namespace)
+    wanted = Wanted(
+        words=q,
+        artist=artist,
+        album=album,
+        tags=given.tags if own_tag is None else (*given.tags, (own_tag, None)),
+        library_ids=tuple(library_id or ()),
+        status=status,
+        without=given.without,
+        facts=_facts(year=year, genre=genre, container=container, minutes=minutes),
+    )
+    return Asked(wanted, given)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which of the files that are found a request asks for."""
+
+    order: Order
+    descending: bool
+    limit: int
+    offset: int
+
+
+def _page(
     sort: Annotated[Sort, Query(description="a leading - turns it round")] = "path",
     limit: Limit = 50,
     offset: Offset = 0,
+) -> Page:
+    return Page(cast(Order, sort.removeprefix("-")), sort.startswith("-"), limit, offset)
+
+
+@router.get(
+    "",
+    summary="Look for files",
+    responses=example({"total": 1, "limit": 50, "offset": 0, "files": [LISTED]}) | problems(400, 401, 403, 503),
+)
+def list_files(
+    db: UseDatabase,
+    clock: UseClock,
+    matrix: UseMatrix,
+    asked: Annotated[Asked, Depends(_asked)],
+    page: Annotated[Page, Depends(_page)],
 ) -> FileList:
     """All that is given must hold; capitals and accents make no difference."""
-    given = filters.read_filters(tag or (), namespace=settings.namespace)
-    chosen = tuple(library_id or ())
+    wanted, chosen = asked.wanted, asked.wanted.library_ids
     with db.read() as tx:
         now = clock(tx)
         current = calibrations.current(tx)
@@ -186,30 +214,12 @@ def list_files(
             for block in matrix.refresh(tx).blocks
             if not chosen or block.library_id in chosen
         ]
-        ids = given.ids(blocks) if given.heard else None
-        wanted = Wanted(
-            words=q,
-            artist=artist,
-            album=album,
-            tags=given.tags if own_tag is None else (*given.tags, (own_tag, None)),
-            ids=ids,
-            library_ids=() if given.heard else chosen,
-            status=status,
-            without=given.without,
-            facts=_facts(year=year, genre=genre, container=format, minutes=minutes),
-        )
-        found = search.find(
-            tx,
-            wanted,
-            now=now,
-            order=cast(Order, sort.removeprefix("-")),
-            descending=sort.startswith("-"),
-            limit=limit,
-            offset=offset,
-        )
+        if asked.given.heard:
+            wanted = replace(wanted, ids=asked.given.ids(blocks), library_ids=())
+        found = search.find(tx, wanted, now=now, **vars(page))
     said = tiers_of_files(blocks, [track.id for track in found.tracks])
     shown = [ListedFile(**listed(track), moods=_words(said.get(track.id, {}))) for track in found.tracks]
-    return FileList(found.total, limit, offset, shown)
+    return FileList(found.total, page.limit, page.offset, shown)
 
 
 @router.get(

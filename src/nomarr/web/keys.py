@@ -13,11 +13,12 @@ from nomarr.store.keys import ApiKey, Scope
 from nomarr.web.answers import Done, example, problems, utc
 from nomarr.web.auth import needs, new_key, require_login
 from nomarr.web.context import UseClock, UseDatabase
+from nomarr.web.ids import LARGEST_ID
 from nomarr.web.libraries import Name
 
 router = APIRouter(prefix="/api/web/keys", tags=["auth"], dependencies=[Depends(require_login)])
 
-KeyId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+KeyId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 EXAMPLE = {
     "id": 3,
     "name": "Lidarr",

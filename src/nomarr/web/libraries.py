@@ -14,7 +14,7 @@ from nomarr.errors import Conflict, InvalidInput, NotFound, printable
 from nomarr.folders import readable_root
 from nomarr.scan import scan_library
 from nomarr.settings import OLD_WRITE_MODES, Settings, StandardField, WriteMode
-from nomarr.store import libraries
+from nomarr.store import libraries, scans
 from nomarr.store.libraries import Library, LibraryCounts, LibraryStats
 from nomarr.web.answers import Done, example, problems, queued_message, utc
 from nomarr.web.auth import needs, require_login
@@ -213,6 +213,7 @@ def delete_library(library_id: LibraryId, db: UseDatabase, clock: UseClock) -> D
     responses=example({"queued": 15, "message": "Queued 15 files for processing"})
     | problems(400, 401, 403, 404, 409, 413, 503),
 )
+@needs("enqueue")
 def scan(library_id: LibraryId, db: UseDatabase, settings: UseSettings, body: ScanRequest | None = None) -> ScanAnswer:
     """Answers when all files are registered; the workers listen to those that were queued."""
     asked = body or ScanRequest()
@@ -242,7 +243,7 @@ def scan(library_id: LibraryId, db: UseDatabase, settings: UseSettings, body: Sc
 def cancel_scan(library_id: LibraryId, db: UseDatabase, clock: UseClock) -> Done:
     """Whoever runs the scan: it ends within seconds, and writes nothing more. What it has found so far stays."""
     with db.write() as tx:
-        libraries.cancel_scan(tx, library_id, now=clock(tx))
+        scans.cancel(tx, library_id, now=clock(tx))
         return Done(f"Cancelled the scan of library {libraries.get(tx, library_id).name}")
 
 

@@ -27,11 +27,12 @@ from nomarr.store.playlists import FileQuery, ListedTrack
 from nomarr.web.answers import example, problems
 from nomarr.web.auth import needs, require_login
 from nomarr.web.context import UseDatabase, UseSettings
+from nomarr.web.ids import LARGEST_ID
 from nomarr.web.memory import UseMemory
 
 router = APIRouter(prefix="/api/web/navidrome", tags=["navidrome"], dependencies=[Depends(require_login)])
 
-LibraryId = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="left out: all enabled libraries")]
+LibraryId = Annotated[int | None, Query(ge=1, le=LARGEST_ID, description="left out: all enabled libraries")]
 Sort = Annotated[str, StringConstraints(max_length=500)]
 
 QUERY = 'nom:mood_happy is true AND (nom:danceability > 0.7 OR genre contains "house") AND NOT year < 1990'
@@ -71,7 +72,7 @@ class Rules(BaseModel):
 
 class PreviewRequest(Rules):
     preview_limit: int = Field(default=10, ge=0, le=1000, description="how many tracks are shown")
-    library_id: int | None = Field(default=None, ge=1, le=2**31 - 1, description="null: all enabled libraries")
+    library_id: int | None = Field(default=None, ge=1, le=LARGEST_ID, description="null: all enabled libraries")
 
 
 class PlaylistRequest(Rules):
@@ -250,6 +251,6 @@ def ground_of(request: Request, db: Database, settings: Settings, library_id: in
         yield Ground(
             fields=Fields(settings.namespace, known_scores(snapshot)),
             sounds=Sounds(snapshot, current.of, library_ids={library.id for library in chosen}),
-            files=FileQuery(tx, library_id, request.app.state.found),
+            files=FileQuery(tx, library_id, request.app.state.remembered),
             state=(snapshot.version, *chosen, *(current.of(library.id).label for library in chosen)),
         )

@@ -24,13 +24,13 @@ from nomarr.store.navidrome import Pushed
 from nomarr.web.answers import Done, example, problems, utc
 from nomarr.web.auth import require_login
 from nomarr.web.context import UseClock, UseDatabase, UseSettings
+from nomarr.web.ids import LARGEST_ID, Id
 from nomarr.web.navidrome import QUERY, PlaylistRequest, ground_of
 from nomarr.web.navidrome_link import UseLink
 
 router = APIRouter(prefix="/api/web/navidrome/playlists", tags=["navidrome"], dependencies=[Depends(require_login)])
 
-Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
-PushedId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+PushedId = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 NOT_IN_RULES = ("name", "comment", "public")  # of an .nsp object: they are the playlist's own
 
 

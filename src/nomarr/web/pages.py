@@ -32,8 +32,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from nomarr import __version__
 from nomarr.errors import Unauthorized
 from nomarr.web import assets
-from nomarr.web.auth import Caller, UseCookie, UseCredentials, require_login
-from nomarr.web.context import UseClock, UseDatabase, UseSettings
+from nomarr.web.auth import Caller, UseAdmit
+from nomarr.web.context import UseSettings
 from nomarr.web.origin import base
 
 router = APIRouter(include_in_schema=False)
@@ -73,18 +73,10 @@ _templates = Environment(
 )
 
 
-def _visitor(
-    request: Request,
-    response: Response,
-    db: UseDatabase,
-    settings: UseSettings,
-    clock: UseClock,
-    credentials: UseCredentials,
-    cookie: UseCookie,
-) -> Caller | None:
+def _visitor(admit: UseAdmit) -> Caller | None:
     """Who looks at a page, None for somebody who has to log in."""
     try:
-        return require_login(request, response, db, settings, clock, credentials, cookie)
+        return admit()
     except Unauthorized:
         return None
 

@@ -20,7 +20,7 @@ from nomarr.store.database import Database, Transaction
 from nomarr.store.libraries import Library
 from nomarr.store.queue import ASKED_FOR, QueueDepth
 from nomarr.web.answers import example, problems, queued_message
-from nomarr.web.auth import require_login
+from nomarr.web.auth import needs, require_login
 from nomarr.web.context import UseClock, UseDatabase, UseSettings
 from nomarr.web.paths import AbsolutePath
 
@@ -79,6 +79,7 @@ class _Place:
     summary="Queue files and folders for analysis",
     responses=example(QUEUED) | problems(400, 401, 403, 404, 409, 413, 503),
 )
+@needs("enqueue")
 def process_files(body: ProcessRequest, db: UseDatabase, settings: UseSettings, clock: UseClock) -> ProcessAnswer:
     """Every path is checked first: if one of them is wrong, nothing is queued."""
     with db.read() as tx:

@@ -15,6 +15,7 @@ from nomarr.store.calibrations import CalibrationRun
 from nomarr.web.answers import example, problems
 from nomarr.web.auth import require_login
 from nomarr.web.context import UseDatabase, UseMatrix
+from nomarr.web.ids import LARGEST_ID
 
 router = APIRouter(prefix="/api/web/calibration", tags=["calibration"], dependencies=[Depends(require_login)])
 
@@ -72,7 +73,7 @@ class Spreads:
 def histogram(
     db: UseDatabase,
     matrix: UseMatrix,
-    library_id: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="only this library")] = None,
+    library_id: Annotated[int | None, Query(ge=1, le=LARGEST_ID, description="only this library")] = None,
 ) -> Spreads:
     """As they are now, over all enabled libraries or one; a calibration is made of the very same scores."""
     with db.read() as tx:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 
 from nomarr.inference.catalog import score_names
 from nomarr.library_moods import shares_below
@@ -19,10 +18,10 @@ from nomarr.web.answers import example, problems, utc
 from nomarr.web.auth import require_login
 from nomarr.web.context import UseClock, UseDatabase, UseMatrix
 from nomarr.web.files import TIERS, TRACK, FileAnswer, Tier, listed
+from nomarr.web.ids import FileId
 
 router = APIRouter(prefix="/api/web/files", tags=["files"], dependencies=[Depends(require_login)])
 
-FileId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 JOURNALED = 50
 
 DETAILS = TRACK | {

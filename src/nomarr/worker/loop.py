@@ -42,7 +42,7 @@ from nomarr.wanted import tags_of, wanted_tags
 from nomarr.worker import neighbour, tally
 from nomarr.worker.tally import Tally
 from nomarr.worker.trouble import Troubles
-from nomarr.worker.watchdog import limit_s
+from nomarr.worker.watchdog import LOADING, limit_s
 from nomarr.worker.writing import Outcome, Writer
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,10 @@ T = TypeVar("T")
 POLL_S = 1.0
 RETRY_READ_MS = 60_000
 DATABASE_PATIENCE_S = 300  # how long a run that should come to an end waits for a database that went away
+
+
+class _ModelsFirst(Exception):
+    """The next file is to be listened to, and there is nothing to listen with; it was not taken."""
 
 
 @dataclass
@@ -65,7 +69,9 @@ class Worker:
     listen_only: bool = False  # analyse, but leave the files alone
     batch: str = ""  # the journal's name for this run
     threads: int = 1
-    report_limit: Callable[[float], None] = lambda _: None  # tells the supervisor how long the file in hand may take
+    report_limit: Callable[[float], None] = lambda _: None  # tells the supervisor how long what it does may take
+    models_wait_s: float = 0.0  # before they are loaded, for they did not load in this one's predecessors
+    trouble: str | None = None  # what became of that
     stop: threading.Event = field(default_factory=threading.Event)
     models: Models | None = None
     in_hand: ClaimedFile | None = None
@@ -73,29 +79,52 @@ class Worker:
     _given: Settings = field(init=False)  # without what was changed since
     _troubles: Troubles = field(init=False)
     _pace: neighbour.Pace = field(default_factory=neighbour.Pace)
+    _models_from: float = field(init=False)  # when they may be loaded
+    _worked_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self._given = self.settings
-        self._troubles = Troubles(self.stop)
+        self._troubles = Troubles(self.stop, models=self.trouble)
+        self._models_from = time.monotonic() + self.models_wait_s
 
     def run(self) -> None:
         """Works until stopped, or drained. A database that goes away is waited for, though not for ever in a drain."""
-        worked_at = time.monotonic()
+        self.report_limit(0)
         with self._heartbeat():
             while not self.stop.is_set():
-                file = self._patiently(self._claim)
+                file = self._take()
                 if file is not None:
                     self._handle(file)
-                    worked_at = time.monotonic()
+                    self._worked_at = time.monotonic()
                 elif self.drain:
                     return
                 else:
-                    if time.monotonic() - worked_at > self.settings.models_idle_s:
+                    if time.monotonic() - self._worked_at > self.settings.models_idle_s:
                         self._unload()
                     self.stop.wait(POLL_S)
 
     def _patiently(self, work: Callable[[], T]) -> T:
         return self._troubles.patiently(work, at_most_s=DATABASE_PATIENCE_S if self.drain else math.inf)
+
+    def _take(self) -> ClaimedFile | None:
+        """A file, and the models where it needs them. Nobody holds it while they load: it is not to blame for that."""
+        try:
+            return self._patiently(self._claim)
+        except _ModelsFirst:
+            self._load()
+        return None if self.stop.is_set() else self._patiently(self._claim)
+
+    def _load(self) -> None:
+        self.report_limit(LOADING)
+        self.models = Models(
+            self.settings.models,
+            threads=self.threads,
+            device=self.settings.device,
+            between_blocks=lambda: self._pace(self.settings.cpu_share),
+        )
+        self.report_limit(0)
+        self._troubles.models = None
+        self._worked_at = time.monotonic()
 
     def _unload(self) -> None:
         if self.models is not None:
@@ -124,9 +153,12 @@ class Worker:
                     lease_ms=self.settings.lease_s * 1000,
                     scope=scope,
                     listen_only=self.listen_only,
+                    write_only=self.models is None and time.monotonic() < self._models_from,
                     except_libraries=self._troubles.away(),
                 )
                 if file is not None:
+                    if file.needs_tagging and self.models is None:
+                        raise _ModelsFirst
                     return file
         return None
 
@@ -156,13 +188,7 @@ class Worker:
             self.tally.done()
 
     def _listen(self, file: ClaimedFile) -> None:
-        if self.models is None:
-            self.models = Models(
-                self.settings.models,
-                threads=self.threads,
-                device=self.settings.device,
-                between_blocks=lambda: self._pace(self.settings.cpu_share),
-            )
+        assert self.models is not None  # noqa: S101 (or the file would not have been taken)
         self.report_limit(limit_s(file, self.settings))
         path = Path(self.settings.here(file.path))
         started = time.monotonic()

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 import psutil
 
 from nomarr.errors import DatabaseProblem
+from nomarr.rounds import Rounds
 from nomarr.settings import Settings
 from nomarr.store import claims, workers
 from nomarr.store.claims import Scope
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 WATCH_S = 0.2
 RESTART_PAUSE_S = (1, 2, 5, 10, 30)  # after each crash in a row
 CALM_S = 60  # a worker that lived this long crashed for a new reason
+LOADING_PAUSE_S = (10, 60, 300, 900)  # before models are loaded again, after each time in a row that they did not
+LOADED_ENOUGH = 3  # times that a run which should come to an end tries that
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 NOTHING_WORKS = 2  # the exit status of a worker that found no models or no database
 FAR_TOO_MUCH = 2  # times its limit: of a worker's memory, so that it is not even left to finish its file
@@ -51,8 +53,15 @@ class _Slot:
     killed_for: str | None = None
     started: float = 0.0
     crashes: int = 0
+    failed_loads: int = 0  # in a row
+    trouble: str | None = None  # what became of the last of them
     not_before: float = 0.0
     done: bool = False
+
+    @property
+    def pause_s(self) -> int:
+        """Before models are loaded that did not load."""
+        return LOADING_PAUSE_S[min(self.failed_loads, len(LOADING_PAUSE_S)) - 1] if self.failed_loads else 0
 
     def open(self) -> Watchdog:
         self.watchdog = Watchdog()
@@ -85,10 +94,10 @@ class Supervisor:
     memory_limit_mb: int = field(init=False)
     threads: int = field(init=False)
     _forgot_at: float = 0.0
-    _stopping: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _rounds: Rounds = field(init=False)
 
     def __post_init__(self) -> None:
+        self._rounds = Rounds("supervisor", self._watch, WATCH_S)
         self.memory_limit_mb = memory_limit_mb(self.settings, self.count)
         self.threads = threads_for(self.count) if self.settings.workers is None else 1
 
@@ -97,41 +106,42 @@ class Supervisor:
         self.slots = [_Slot(number) for number in range(self.count)]
         for slot in self.slots:
             self._spawn(slot)
-        self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
-        self._thread.start()
+        self._rounds.start()
 
     @property
     def finished(self) -> bool:
         return all(slot.done for slot in self.slots)
 
     def stop(self, *, patience_s: float = 600.0) -> None:
-        """Lets every worker finish its file; kills what is still busy after `patience_s`."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
+        """Lets every worker finish its file; kills what is still busy after `patience_s`, or hangs meanwhile."""
+        self._rounds.stop(patience_s=None)
+        deadline = time.monotonic() + patience_s
         for slot in self.slots:
             if slot.process is not None and slot.process.poll() is None:
                 slot.process.terminate()
-        deadline = time.monotonic() + patience_s
         for slot in self.slots:
-            if slot.process is None:
-                continue
-            try:
-                slot.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                log.warning("worker %s is still busy after %.0f s; it is killed", slot.worker, patience_s)
-                slot.process.kill()
-                slot.process.wait()
-                self._take_back(slot, counts=False)
+            if slot.process is not None:
+                self._wait_for(slot, slot.process, deadline)
+
+    def _wait_for(self, slot: _Slot, process: subprocess.Popen[bytes], deadline: float) -> None:
+        while process.poll() is None:
+            self._watch_over(slot, process)
+            if slot.killed_for is None and time.monotonic() >= deadline:
+                log.warning("worker %s takes too long to end; it is killed", slot.worker)
+                process.kill()
+                process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(WATCH_S)
+        if process.returncode < 0:
+            self._take_back(slot, counts=slot.killed_for is not None, how=slot.killed_for)
 
     def _watch(self) -> None:
-        while not self._stopping.wait(WATCH_S):
-            for slot in self.slots:
-                if not slot.done:
-                    self._look_after_all_the_same(slot)
-            if time.monotonic() - self._forgot_at > self.settings.lease_s / 2:
-                with suppress(DatabaseProblem):  # there is another time
-                    self._forget_the_dead()
+        for slot in self.slots:
+            if not slot.done:
+                self._look_after_all_the_same(slot)
+        if time.monotonic() - self._forgot_at > self.settings.lease_s / 2:
+            with suppress(DatabaseProblem):  # there is another time
+                self._forget_the_dead()
 
     def _look_after_all_the_same(self, slot: _Slot) -> None:
         """A system that cannot start a process at the moment must not end the watch over the others."""
@@ -152,6 +162,7 @@ class Supervisor:
             self._watch_over(slot, slot.process)
             return
         slot.process = None
+        self._note_loading(slot)
         slot.close()
         if status == 0 and slot.is_to_be_replaced:
             self._spawn(slot)
@@ -163,13 +174,28 @@ class Supervisor:
         if status == NOTHING_WORKS and self.drain:
             self.failure, slot.done = "the workers could not start; the log above says why", True
             return
+        if slot.failed_loads >= LOADED_ENOUGH and self.drain:
+            self.failure, slot.done = f"the workers could not start: {slot.trouble}", True
+            return
         slot.crashes = 0 if time.monotonic() - slot.started > CALM_S else slot.crashes
         slot.not_before = time.monotonic() + RESTART_PAUSE_S[min(slot.crashes, len(RESTART_PAUSE_S) - 1)]
         slot.crashes += 1
         log.warning("worker %s ended (%s); it is replaced", slot.worker, slot.killed_for or _how(status))
 
+    def _note_loading(self, slot: _Slot) -> None:
+        """Whether the worker that ended got its models; if it hung there, the next waits before it tries that again."""
+        if slot.watchdog is None:
+            return
+        slot.watchdog.listen()
+        if slot.watchdog.has_loaded:
+            slot.failed_loads, slot.trouble = 0, None
+        if slot.watchdog.is_loading and slot.killed_for is not None:
+            slot.failed_loads += 1
+            times = "once" if slot.failed_loads == 1 else f"{slot.failed_loads} times in a row"
+            slot.trouble = f"the models did not load, {times} ({slot.killed_for}); tried again after {slot.pause_s} s"
+
     def _watch_over(self, slot: _Slot, process: subprocess.Popen[bytes]) -> None:
-        """Has a worker replaced that holds too much, and ends one whose file takes too long."""
+        """Has a worker replaced that holds too much, and ends one whose file, or loading, takes too long."""
         if slot.killed_for is not None:
             return
         memory_mb = memory_of_mb(process.pid)
@@ -196,6 +222,8 @@ class Supervisor:
             "parent": os.getpid(),
             "threads": self.threads,
             "watchdog": watchdog.fd,
+            "models_wait_s": 0 if self.drain else slot.pause_s,
+            "trouble": slot.trouble,
         }
         slot.started = time.monotonic()
         # A session of its own: Ctrl-C reaches the supervisor alone, which then lets the workers finish.

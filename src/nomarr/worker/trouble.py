@@ -28,10 +28,13 @@ class Troubles:
     stop: threading.Event
     _away: dict[int, tuple[str, float]] = field(default_factory=dict)  # library -> its folder, when to look again
     _full: str | None = None
+    models: str | None = None  # why they did not load
 
     @property
     def text(self) -> str | None:
         found = [f"{folder} holds nothing; is the disk mounted?" for folder, _ in list(self._away.values())]
+        if self.models is not None:
+            found.append(self.models)
         if self._full is not None:
             found.append(f"tags cannot be written: {self._full}")
         return "; ".join(found) or None

@@ -15,7 +15,7 @@ from nomarr.store import calibrations, claims, corrections, journal, queue, tags
 from nomarr.store.claims import ClaimedFile
 from nomarr.store.database import Database, Transaction
 from nomarr.tagfiles.audiofile import Written, write_tags
-from nomarr.tagfiles.families import Fields
+from nomarr.tagfiles.family import Fields
 from nomarr.tagfiles.safewrite import HardLinked
 from nomarr.worker import tally
 from nomarr.worker.tally import Tally

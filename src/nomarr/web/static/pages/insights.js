@@ -26,7 +26,7 @@ function table(label, names, rows) {
 }
 
 function showCoverage({ libraries }) {
-  byId("coverage").replaceChildren(table("How far each library is", ["Library", "Tracks", "Heard", "Tagged", "Failed", "Share"], libraries.map((one) =>
+  byId("coverage").replaceChildren(table("Coverage by library", ["Library", "Tracks", "Heard", "Tagged", "Failed", "Share"], libraries.map((one) =>
     [one.library_name, ...["files", "analysed", "tagged", "failed"].map((name) => linked(one[name], one.links[name])), one.files ? percent(one.percentage / 100, 1) : "–"])));
 }
 
@@ -69,7 +69,7 @@ function showAgreement({ verdicts, agreed, moods }) {
 
 function showTags({ tag_frequencies: tags }) {
   byId("tags").replaceChildren(tags.length
-    ? table("Tags", ["Tag", "Tracks", "Values"], tags.map((one) => [one.tag_key, linked(one.total_count, one.links.total_count), number(one.unique_values)]))
+    ? table("The most frequent tags", ["Tag", "Tracks", "Values"], tags.map((one) => [one.tag_key, linked(one.total_count, one.links.total_count), number(one.unique_values)]))
     : h("p", {}, "No track carries a tag yet."));
 }
 

@@ -15,7 +15,7 @@ export async function showPushed(load) {
 }
 
 function table(pushed, load) {
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Pushed playlists" }, h("table", {},
+  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Playlists in Navidrome" }, h("table", {},
     h("thead", {}, h("tr", {}, h("th", {}, "Name"), h("th", {}, "Kept as"), h("th", { class: "amount" }, "Tracks then"), h("th", {}, "Pushed"), h("th", {}, h("span", { class: "unseen" }, "What to do")))),
     h("tbody", {}, ...pushed.map((one) => h("tr", {}, h("th", { scope: "row", title: one.query }, one.name), h("td", {}, KINDS[one.kind] ?? one.kind),
       h("td", { class: "amount" }, number(one.tracks)), h("td", {}, h("time", { datetime: one.pushed_at }, ago(one.pushed_at))),
