@@ -34,6 +34,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psycopg
 from fastapi import FastAPI
 
 from nomarr import recalibration
@@ -47,6 +48,7 @@ from nomarr.store.matrix import ScoreMatrix
 from nomarr.wanted import wanted_tags
 from nomarr.web.app import create_app
 from nomarr.web.auth import require_login
+from nomarr.worker.neighbour import share_memory
 
 BATCH = 10_000
 SAMPLE = 500  # tracks that the plain program handles one by one; the rest is extrapolated
@@ -70,6 +72,7 @@ def main() -> None:
     given = arguments.parse_args()
     logging.disable()
     if given.part:
+        share_memory()  # as a server does
         with tempfile.TemporaryDirectory() as scratch, Database(given.url[0]) as db:
             PARTS[given.part](db, Path(scratch))
         return
@@ -143,6 +146,8 @@ def measure_endpoint(name: str, db: Database, folder: Path) -> None:
 
 def measure_command(db: Database, folder: Path) -> None:
     row("a calibration by command", once(lambda: recalibration.generate(db, folder)))
+    row("applying it by command", once(lambda: recalibration.apply(db, "native")))
+    reset(db)
 
 
 def measure_server(db: Database, folder: Path) -> None:
@@ -164,8 +169,6 @@ def measure_server(db: Database, folder: Path) -> None:
     row("beginning to apply", once(lambda: ask(app, "/api/web/calibration/apply", "POST")))
     reset(db)
     ids = np.concatenate([change.changed for change in found()])
-    row(f"having {len(ids)} written", once(lambda: recalibration.apply(db, "native")))
-    reset(db)
     print("one after the other, as a plain program does it:")
     row("a calibration", once(lambda: count_plainly(matrix)))
     row("finding files that change", scaled(once(lambda: find_plainly(db)), len(ids) / SAMPLE))
@@ -235,7 +238,13 @@ def load_matrix(db: Database) -> None:
 
 
 def make_app(db: Database, folder: Path) -> FastAPI:
-    """Was never asked anything that it could remember."""
+    """Was never asked anything that it could remember, in a process that has answered for an empty library."""
+    with Database(f"sqlite:///{folder}/empty.db") as empty:
+        empty.migrate()
+        first = create_app(Settings(data_dir=folder / "data"), empty)
+        first.dependency_overrides[require_login] = lambda: None
+        for name in ENDPOINTS:
+            ask(first, f"/api/web/analytics/{name}")
     app = create_app(Settings(data_dir=folder / "data", calibrate_heads=True), db)
     app.dependency_overrides[require_login] = lambda: None
     ask(app, "/ping")
@@ -270,6 +279,10 @@ def fill(db: Database, tracks: int) -> None:
         )
     for first in range(1, tracks + 1, BATCH):
         add_batch(db, range(first, min(first + BATCH, tracks + 1)), rng)
+    if db.is_postgresql:  # as its autovacuum would have done a minute later
+        address = db.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
 
 
 def add_batch(db: Database, ids: range, rng: np.random.Generator) -> None:

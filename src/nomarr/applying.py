@@ -18,6 +18,7 @@ from nomarr.recalibration import Applied, ReadBlocks
 from nomarr.rounds import Rounds
 from nomarr.store import calibrations, libraries, preferences
 from nomarr.store.database import Database, Transaction
+from nomarr.store.matrix import Ids
 
 PREFERENCE = "calibration_apply"
 AHEAD = 2_000  # files that wait for the workers at a time: all that a pause leaves them to do
@@ -48,8 +49,8 @@ class _Plan:
     """What is left to do: files to write with the label that they will carry, and files whose label alone changes."""
 
     labels: Mapping[int, str]  # library -> what held when this was found out; good for nothing once another does
-    changed: deque[tuple[str, list[int]]]
-    same: deque[tuple[str, list[int]]]
+    changed: deque[tuple[str, Ids]]
+    same: deque[tuple[str, Ids]]
 
 
 class Applying:
@@ -116,8 +117,8 @@ class Applying:
         ]
         plan = _Plan(
             labels,
-            deque((one.label, one.changed.tolist()) for one in changes if len(one.changed)),
-            deque((one.label, one.same.tolist()) for one in changes if len(one.same)),
+            deque((one.label, one.changed) for one in changes if len(one.changed)),
+            deque((one.label, one.same) for one in changes if len(one.same)),
         )
         return plan, Applied(sum(len(one.changed) for one in changes), sum(len(one.same) for one in changes))
 
@@ -129,22 +130,18 @@ class Applying:
         with self._db.write() as tx:
             while plan.changed and len(given) < room:
                 label, ids = plan.changed[0]
-                some = ids[: room - len(given)]
+                some = ids[: room - len(given)].tolist()
                 calibrations.request_writes(tx, some, label, now=tx.now_ms())
                 given += some
-                del ids[: len(some)]
-                if not ids:
-                    plan.changed.popleft()
+                _drop(plan.changed, len(some))
         self._ahead = [*self._ahead, *given][-AHEAD:]
 
     def _relabel(self, plan: _Plan) -> None:
         if plan.same:
             label, ids = plan.same[0]
             with self._db.write() as tx:
-                calibrations.relabel(tx, ids[:UNCHANGED], label)
-            del ids[:UNCHANGED]
-            if not ids:
-                plan.same.popleft()
+                calibrations.relabel(tx, ids[:UNCHANGED].tolist(), label)
+            _drop(plan.same, UNCHANGED)
 
     def start(self) -> None:
         """Take a step every second, as long as the server runs."""
@@ -152,6 +149,13 @@ class Applying:
 
     def stop(self) -> None:
         self._rounds.stop()
+
+
+def _drop(waiting: deque[tuple[str, Ids]], count: int) -> None:
+    """The first of the files that wait first."""
+    label, ids = waiting.popleft()
+    if len(ids) > count:
+        waiting.appendleft((label, ids[count:]))
 
 
 def ordered(tx: Transaction) -> Order | None:

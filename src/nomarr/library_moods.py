@@ -7,11 +7,9 @@ changed files are worked out again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -28,12 +26,10 @@ from nomarr.store.matrix import Block
 
 Counts = NDArray[np.int64]
 Sums = NDArray[np.float64]
-T = TypeVar("T")
 
 # A block never changes, and most stay the same from one question to the next.
 _tiers: WeakKeyDictionary[Block, tuple[LibraryCalibration, Mapping[str, Tier]]] = WeakKeyDictionary()
 
-THREADS = 2
 STILL = 1e-12  # variance; a strength that varies less does not vary
 
 
@@ -108,13 +104,13 @@ class LibraryMoods:
 
     def moods(self, blocks: Iterable[tuple[Block, LibraryCalibration]]) -> MoodSums:
         """Over all files of the blocks."""
-        return reduce(MoodSums.__add__, _side_by_side(self._moods, blocks), NOTHING)
+        return reduce(MoodSums.__add__, (self._moods(*one) for one in blocks), NOTHING)
 
     def scores(self, blocks: Iterable[tuple[Block, LibraryCalibration]]) -> dict[str, ScoreUse]:
         """Name of a score, as in tags -> its use in all files of the blocks."""
         total: dict[str, ScoreUse] = {}
-        for uses in _side_by_side(self._scores, blocks):
-            for name, use in uses.items():
+        for one in blocks:
+            for name, use in self._scores(*one).items():
                 total[name] = total[name] + use if name in total else use
         return total
 
@@ -142,14 +138,6 @@ class LibraryMoods:
     def _keep(self, block: Block, known: _Known) -> None:
         with self._lock:
             self._known[block] = known
-
-
-def _side_by_side(
-    work: Callable[[Block, LibraryCalibration], T], blocks: Iterable[tuple[Block, LibraryCalibration]]
-) -> Iterator[T]:
-    """What each comes to, in order; NumPy lets two threads work at once."""
-    with ThreadPoolExecutor(THREADS) as threads:
-        yield from threads.map(lambda one: work(*one), blocks)
 
 
 def written_names(block: Block) -> dict[str, tuple[str, str]]:

@@ -26,6 +26,7 @@ from nomarr.store.claims import Scope
 from nomarr.store.database import Database
 from nomarr.watching.keeper import Keeper
 from nomarr.worker.loop import Worker
+from nomarr.worker.neighbour import share_memory
 from nomarr.worker.supervisor import NOTHING_WORKS, Supervisor, default_workers
 from nomarr.worker.watchdog import reporter
 
@@ -37,6 +38,7 @@ LISTENER = "_NOMARR_LISTENER"  # the file descriptor that a restarted server tak
 
 def run_serve(*, host: str | None, port: int | None, workers: int | None) -> int:
     _end_when_told()
+    share_memory()
     settings = load_settings(host=host, port=port, workers=workers)
     restart = Restart()
     with _listening(settings) as listener, open_database(settings) as db:

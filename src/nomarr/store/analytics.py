@@ -18,6 +18,23 @@ SCANNED = """
       FROM libraries
 """
 COUNTED = "missing_since IS NULL AND library_id IN :libraries"
+OWN_TAGS = """
+    SELECT name, COUNT(*) FILTER (WHERE position = 0), COUNT(DISTINCT value)
+      FROM file_tags
+     WHERE {counted}
+     GROUP BY name
+     ORDER BY name
+"""
+# PostgreSQL would sort all values for that. SQLite takes half as long again for this.
+OWN_TAGS_BY_VALUE = """
+    SELECT name, CAST(SUM(files) AS INTEGER), COUNT(*)
+      FROM (SELECT name, value, COUNT(*) FILTER (WHERE position = 0) AS files
+              FROM file_tags
+             WHERE {counted}
+             GROUP BY name, value) AS by_value
+     GROUP BY name
+     ORDER BY name
+"""
 
 
 @dataclass(frozen=True)
@@ -75,19 +92,8 @@ def work_state(tx: Transaction) -> tuple[Any, ...]:
 def own_tags(tx: Transaction, library_ids: Sequence[int]) -> list[TagUse]:
     """The tags of the files' own, by name; missing files left out."""
     counted, params = _of_files(tx, library_ids)
-    rows = tx.all(
-        f"""
-        SELECT name, CAST(SUM(files) AS INTEGER) AS files, COUNT(*) AS different
-          FROM (SELECT name, value, COUNT(*) FILTER (WHERE position = 0) AS files
-                  FROM file_tags
-                 WHERE {counted}
-                 GROUP BY name, value) AS by_value
-         GROUP BY name
-         ORDER BY name
-        """,
-        **params,
-    )
-    return [TagUse(row["name"], row["files"], row["different"]) for row in rows]
+    rows = tx.tuples((OWN_TAGS_BY_VALUE if tx.is_postgresql else OWN_TAGS).format(counted=counted), **params)
+    return [TagUse(*row) for row in rows]
 
 
 def overview(tx: Transaction, library_ids: Sequence[int], *, genres: int) -> Overview:

@@ -213,9 +213,9 @@ def outdated(tx: Transaction, library_id: int, label: str, *, first: int, last: 
         f"""
         SELECT id, COALESCE(suite, ''), written_hash
           FROM library_files
-         WHERE library_id = :library AND id BETWEEN :first AND :last AND NOT needs_write AND {OUTDATED}
+         WHERE +library_id = :library AND id BETWEEN :first AND :last AND NOT needs_write AND {OUTDATED}
          ORDER BY id
-        """,
+        """,  # the +, for not one of its indexes is as good as that of the ids
         library=library_id,
         label=label,
         first=first,

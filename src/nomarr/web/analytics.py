@@ -76,7 +76,7 @@ def tag_frequencies(
         with ThreadPoolExecutor(max_workers=1) as beside:  # neither needs the other, and both are the database's work
             own = beside.submit(_own_tags, db, ids, memory, settings)
             blocks = remembered.blocks_of(tx, chosen, matrix)
-    found = _written_tags(blocks, chosen, memory, tracks, settings)
+            found = _written_tags(blocks, chosen, memory, tracks, settings)
     for tag in own.result():
         links = {"total_count": tracks.of(ids, own_tag=tag.name)}
         found.append(TagFrequency(tag.name, tag.files, tag.values, links))
