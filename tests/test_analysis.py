@@ -98,9 +98,6 @@ def test_a_score_is_the_trimmed_mean_of_its_class_over_all_patches(heard, models
 def test_a_spread_is_the_standard_deviation_over_all_patches(heard, models_dir, song):
     activations, _ = plainly(models_dir, song)
     assert heard.packs[1].spreads == pytest.approx(activations.std(axis=0), abs=1e-5)
-    spreads = {score.head: score.spread for score in heard.head_scores()}
-    assert spreads["rock"] == pytest.approx(activations[:, 0].std(), abs=1e-5)
-    assert set(spreads) == set(heard.scores)
 
 
 def test_the_embedding_of_a_track_is_kept_with_spread_patches(heard, models_dir, song):

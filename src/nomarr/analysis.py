@@ -20,7 +20,7 @@ from nomarr.inference.catalog import Pack, Suite, read_suite
 from nomarr.inference.scoring import HeadRunner, Heard, Listener, Network, evenly_spaced, pooled, spread
 from nomarr.moods.reference import reference_calibrations
 from nomarr.moods.tiers import moods_of
-from nomarr.scores import Embedding, HeadScore, Moods, PackScores, Vector
+from nomarr.scores import Embedding, Moods, PackScores, Vector
 from nomarr.settings import Device, load_settings
 
 log = logging.getLogger(__name__)
@@ -50,14 +50,6 @@ class Analysis:
     def embedding(self) -> Vector | None:
         """The track's mean embedding on its first backbone, float32[200] for MusiCNN."""
         return self.embeddings[0].mean if self.embeddings else None
-
-    def head_scores(self) -> list[HeadScore]:
-        """Every score with its spread over the patches, named within its pack."""
-        return [
-            HeadScore(name, float(value), float(deviation))
-            for pack in self.packs
-            for name, value, deviation in zip(pack.heads, pack.values, pack.spreads, strict=True)
-        ]
 
 
 class _Stopwatch:

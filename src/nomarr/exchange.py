@@ -253,8 +253,9 @@ def _at_path(tx: Transaction, line: FileLine) -> Candidate | None:
     one = results.at_path(tx, line.library, folder, name)
     if one is None or (line.audio_key is not None and one.audio_key is not None):
         return None
-    lengths = (line.duration_s, one.duration_s)
-    return None if None not in lengths and abs(lengths[0] - lengths[1]) > SAME_LENGTH_S else one  # type: ignore[operator]
+    if line.duration_s is None or one.duration_s is None or abs(line.duration_s - one.duration_s) <= SAME_LENGTH_S:
+        return one
+    return None
 
 
 def _is_same(one: Candidate, line: FileLine, settings: Settings) -> bool:

@@ -53,15 +53,6 @@ class Moods:
 
 
 @dataclass(frozen=True)
-class HeadScore:
-    """One head's pooled score (0..1) and its spread over the patches (standard deviation)."""
-
-    head: str
-    value: float
-    spread: float
-
-
-@dataclass(frozen=True)
 class Calibration:
     """One head's 5th and 95th percentile over a library, raw scores."""
 

@@ -154,7 +154,7 @@ def test_threads_share_a_database_without_losing_a_write(db: Database) -> None:
     for thread in threads:
         thread.join()
     with db.read() as tx:
-        assert len(preferences.get_all(tx)) == 120
+        assert tx.scalar("SELECT COUNT(*) FROM preferences") == 120
 
 
 def test_the_clock_is_in_milliseconds_of_now(db: Database) -> None:

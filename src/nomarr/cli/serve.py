@@ -140,7 +140,7 @@ class Restart:
         os.environ[LISTENER] = str(self._listener)
         sys.stdout.flush()
         sys.stderr.flush()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (this very program)
 
 
 def _listening(settings: Settings) -> socket.socket:

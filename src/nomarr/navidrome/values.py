@@ -50,9 +50,6 @@ class Dates:
         return int(self.releasedate[:4] or 0)
 
 
-NO_DATES = Dates("", "", "")
-
-
 def dates_of(recorded: str, original: str, released: str) -> Dates:
     """Of the three tags. Many taggers write the date of the release as if it were that of the recording."""
     date, first, edition = date_of(recorded), date_of(original), date_of(released)

@@ -15,10 +15,6 @@ def get(tx: Transaction, key: str, default: Any = None) -> Any:
     return default if text is None else json.loads(text)
 
 
-def get_all(tx: Transaction) -> dict[str, Any]:
-    return {row["key"]: json.loads(row["value"]) for row in tx.all("SELECT key, value FROM preferences ORDER BY key")}
-
-
 def texts(tx: Transaction, keys: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Those of the keys that are set, each with its value as JSON text."""
     rows = tx.tuples("SELECT key, value FROM preferences WHERE key IN :keys ORDER BY key", keys=keys)

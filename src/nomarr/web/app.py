@@ -154,7 +154,7 @@ def create_app(
     app.state.events = events.Events(Watch(db, settings, clock, app.state.models_check), app.state.secret_key)
     for router in ROUTERS:
         app.include_router(router)
-    app.openapi = partial(docs.describe, app)  # type: ignore[method-assign]
+    app.openapi = partial(docs.describe, app)  # type: ignore[method-assign]  # as FastAPI has one do it
     app.add_middleware(Compression)
     app.add_middleware(Guard)
     app.add_middleware(Base, prefix=settings.url_base)

@@ -21,7 +21,7 @@ from nomarr.store.matrix import ScoreMatrix
 from nomarr.web.answers import Done, example, problems, utc
 from nomarr.web.auth import require_login
 from nomarr.web.context import UseDatabase, UseMatrix, UseSettings
-from nomarr.web.ids import LARGEST_ID
+from nomarr.web.ids import LARGEST_ID, Whole
 
 router = APIRouter(prefix="/api/web/calibration", tags=["calibration"], dependencies=[Depends(require_login)])
 
@@ -80,13 +80,13 @@ UseApplying = Annotated[Applying, Depends(_applying)]
 
 
 class GenerateRequest(BaseModel):
-    library_id: int | None = Field(
+    library_id: Whole | None = Field(
         default=None, ge=1, le=LARGEST_ID, description="count this library and let the result hold for it alone"
     )
 
 
 class ApplyRequest(BaseModel):
-    library_id: int | None = Field(default=None, ge=1, le=LARGEST_ID, description="only the files of this library")
+    library_id: Whole | None = Field(default=None, ge=1, le=LARGEST_ID, description="only the files of this library")
 
 
 @dataclass(frozen=True)

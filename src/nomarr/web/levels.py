@@ -19,7 +19,7 @@ from nomarr.store import calibrations, libraries
 from nomarr.web.answers import example, problems
 from nomarr.web.auth import needs, require_login
 from nomarr.web.context import UseDatabase, UseMatrix
-from nomarr.web.ids import LARGEST_ID
+from nomarr.web.ids import LARGEST_ID, Whole
 from nomarr.web.memory import UseMemory
 
 router = APIRouter(prefix="/api/web/moods/levels", tags=["moods"], dependencies=[Depends(require_login)])
@@ -57,7 +57,7 @@ class LevelsRequest(BaseModel):
 
 
 class PreviewRequest(LevelsRequest):
-    library_id: int | None = Field(default=None, ge=1, le=LARGEST_ID, description="null: all enabled libraries")
+    library_id: Whole | None = Field(default=None, ge=1, le=LARGEST_ID, description="null: all enabled libraries")
 
 
 @dataclass(frozen=True)

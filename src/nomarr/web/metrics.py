@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -157,9 +157,9 @@ def _counters(values: Mapping[str, float]) -> Iterator[Metric]:
 
 def _by_reason(values: Mapping[str, float]) -> dict[tuple[str, ...], float]:
     """Reasons that this version does not know are one, lest there be ever more of them."""
-    found: Counter[tuple[str, ...]] = Counter()
+    found: dict[tuple[str, ...], float] = defaultdict(float)
     for reason, value in values.items():
-        found[reason if reason in REASONS else "other",] += value  # type: ignore[assignment]
+        found[reason if reason in REASONS else "other",] += value
     return dict(found)
 
 

@@ -27,7 +27,7 @@ from nomarr.store.playlists import FileQuery, ListedTrack
 from nomarr.web.answers import example, problems
 from nomarr.web.auth import needs, require_login
 from nomarr.web.context import UseDatabase, UseSettings
-from nomarr.web.ids import LARGEST_ID
+from nomarr.web.ids import LARGEST_ID, Whole
 from nomarr.web.memory import UseMemory
 
 router = APIRouter(prefix="/api/web/navidrome", tags=["navidrome"], dependencies=[Depends(require_login)])
@@ -54,7 +54,7 @@ class Rules(BaseModel):
     query: str | None = Field(default=None, max_length=LONGEST, examples=[QUERY])
     rules: dict[str, Any] | None = Field(default=None, description="an .nsp object", examples=[None])
     sort: Sort | None = Field(default=None, description="fields, or random", examples=["-year,title"])
-    limit: int | None = Field(default=None, ge=0, le=nsp.MOST_TRACKS, description="0: all", examples=[500])
+    limit: Whole | None = Field(default=None, ge=0, le=nsp.MOST_TRACKS, description="0: all", examples=[500])
 
     def playlist(self, fields: Fields, *, name: str = "", comment: str = "") -> Playlist:
         """The playlist that is asked for. InvalidInput says what is wrong with it."""
@@ -71,8 +71,8 @@ class Rules(BaseModel):
 
 
 class PreviewRequest(Rules):
-    preview_limit: int = Field(default=10, ge=0, le=1000, description="how many tracks are shown")
-    library_id: int | None = Field(default=None, ge=1, le=LARGEST_ID, description="null: all enabled libraries")
+    preview_limit: Whole = Field(default=10, ge=0, le=1000, description="how many tracks are shown")
+    library_id: Whole | None = Field(default=None, ge=1, le=LARGEST_ID, description="null: all enabled libraries")
 
 
 class PlaylistRequest(Rules):

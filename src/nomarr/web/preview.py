@@ -28,6 +28,7 @@ from nomarr.web.answers import example, problems
 from nomarr.web.auth import require_login
 from nomarr.web.context import UseDatabase, UseSettings
 from nomarr.web.folders import browse_roots, is_within
+from nomarr.web.ids import Whole
 from nomarr.web.libraries import Mode
 from nomarr.web.paths import AbsolutePath
 from nomarr.web.writes import FieldChange
@@ -55,7 +56,7 @@ _one_at_a_time = threading.Lock()
 class Folder(BaseModel):
     root_path: AbsolutePath
     file_write_mode: Mode = Field(default="native", description="what would go into the files")
-    limit: int = Field(default=MOST, ge=1, le=MOST)
+    limit: Whole = Field(default=MOST, ge=1, le=MOST)
 
 
 @dataclass(frozen=True)

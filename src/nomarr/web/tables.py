@@ -22,7 +22,7 @@ UNSHOWN = "links"  # no column
 
 async def _wants_csv(
     request: Request,
-    format: Annotated[  # noqa: A002
+    format: Annotated[  # noqa: A002 (as requests name it)
         Literal["json", "csv"] | None,
         Query(description="`csv` for a spreadsheet, as `Accept: text/csv` does; what is said here goes first"),
     ] = None,

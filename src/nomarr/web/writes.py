@@ -23,12 +23,13 @@ from nomarr.wanted import wanted_tags
 from nomarr.web.answers import example, problems, utc
 from nomarr.web.auth import require_login
 from nomarr.web.context import UseClock, UseDatabase, UseSettings
+from nomarr.web.ids import Whole
 from nomarr.web.paths import AbsolutePath
 from nomarr.web.processing import find_places
 
 router = APIRouter(prefix="/api/web/writes", tags=["writes"], dependencies=[Depends(require_login)])
 
-Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Id = Annotated[Whole, Field(ge=1, le=2**63 - 1)]
 MOST = 1000  # files a request: some ten seconds of writing
 
 
@@ -38,8 +39,8 @@ class Target(BaseModel):
     paths: list[AbsolutePath] | None = Field(default=None, description="files and folders")
     file_ids: list[Id] | None = Field(default=None, max_length=MOST)
     library_id: Id | None = None
-    limit: int = Field(default=100, ge=1, le=MOST, description="how many files to look at")
-    after: int = Field(default=0, ge=0, description="`next` of the page before")
+    limit: Whole = Field(default=100, ge=1, le=MOST, description="how many files to look at")
+    after: Whole = Field(default=0, ge=0, description="`next` of the page before")
 
 
 class UndoRequest(BaseModel):
@@ -52,7 +53,7 @@ class UndoRequest(BaseModel):
     file_ids: list[Id] | None = Field(default=None, max_length=MOST)
     library_id: Id | None = None
     even_if_changed: bool = Field(default=False, description="also in files that other programs changed since")
-    limit: int = Field(default=100, ge=1, le=MOST)
+    limit: Whole = Field(default=100, ge=1, le=MOST)
     before_id: Id | None = Field(default=None, description="`next` of the page before")
 
 
