@@ -3,12 +3,12 @@
     python benchmarks/analytics.py [--tracks 100000 1000000] [--url sqlite:////tmp/x.db ...] [--keep FOLDER]
 
 For each number of tracks an SQLite database, and a PostgreSQL one where its server programs are installed, is filled
-with files, their own tags and scores of 60 heads. Then, each in a process of its own: every analytics endpoint of a
-server that was never asked anything (cold: the scores are read first) and again (warm); a calibration by command; and a
-server that did all this and calibrates, finds the files that change and has them written. MiB is the most memory that
-the process held meanwhile. At the end stands what a plain program would do. CPU time is of that process alone, so
-PostgreSQL's own is missing; with other work on the machine it is the honest figure, and the load says how much there
-was.
+with files, their own tags and scores of 60 heads; the files' own tags are counted, as a server does after a scan. Then,
+each in a process of its own: every analytics endpoint of a server that was never asked anything (cold: the scores are
+read first) and again (warm); a calibration by command; and a server that did all this, calibrates, and finds the files
+that change. MiB is the most memory that the process held meanwhile. At the end stands what a plain program would do.
+CPU time is of that process alone, so PostgreSQL's own is missing; with other work on the machine it is the honest
+figure, and the load says how much there was.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from nomarr.store.matrix import ScoreMatrix
 from nomarr.wanted import wanted_tags
 from nomarr.web.app import create_app
 from nomarr.web.auth import require_login
+from nomarr.web.memory import Memory, warm
 from nomarr.worker.neighbour import share_memory
 
 BATCH = 10_000
@@ -84,6 +85,7 @@ def main() -> None:
                 with Database(url) as db:
                     if is_empty(db):
                         fill(db, tracks)
+                    warm(db, ScoreMatrix(), Memory(), Settings(data_dir=folder))
                     print_header(db)
                 for part in PARTS:
                     subprocess.run([sys.executable, __file__, "--url", url, "--part", part], check=True)

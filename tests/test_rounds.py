@@ -71,3 +71,12 @@ def test_what_takes_long_ends_in_the_middle_when_told_to() -> None:
 
 def test_what_was_never_started_can_be_stopped() -> None:
     Rounds("never", lambda: None, 1.0).stop()
+
+
+def test_what_is_wanted_at_once_does_not_wait_for_its_first_round() -> None:
+    is_done = threading.Event()
+    one = Rounds("counting", is_done.set, 600, at_once=True)
+    one.start()
+    assert is_done.wait(20)
+    one.stop()
+    assert not one.is_running

@@ -20,12 +20,13 @@ class Stopped(Exception):
 
 @dataclass
 class Rounds:
-    """Does a job every few seconds, the first time after as many; several may share what stops them."""
+    """Does a job every few seconds, the first time after as many or at once; several may share what stops them."""
 
     name: str
     job: Callable[[], object]
     every_s: float
     stopping: threading.Event = field(default_factory=threading.Event)
+    at_once: bool = False
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -49,7 +50,9 @@ class Rounds:
 
     def _run(self) -> None:
         pause_s = FIRST_PAUSE_S
-        while not self.stopping.wait(self.every_s):
+        is_due = self.at_once
+        while is_due or not self.stopping.wait(self.every_s):
+            is_due = False
             try:
                 self.job()
             except Stopped:

@@ -25,7 +25,9 @@ OWN_TAGS = """
      GROUP BY name
      ORDER BY name
 """
-# PostgreSQL would sort all values for that. SQLite takes half as long again for this.
+# PostgreSQL would sort all values for that. SQLite takes half as long again for this. PostgreSQL shares many rows among
+# processes, each of which groups and sorts them on disk: of 11 million in 4.6 s, where along the index it takes 2.0.
+ALONG_THE_INDEX = "SELECT set_config('max_parallel_workers_per_gather', '0', TRUE), set_config('jit', 'off', TRUE)"
 OWN_TAGS_BY_VALUE = """
     SELECT name, CAST(SUM(files) AS INTEGER), COUNT(*)
       FROM (SELECT name, value, COUNT(*) FILTER (WHERE position = 0) AS files
@@ -92,6 +94,8 @@ def work_state(tx: Transaction) -> tuple[Any, ...]:
 def own_tags(tx: Transaction, library_ids: Sequence[int]) -> list[TagUse]:
     """The tags of the files' own, by name; missing files left out."""
     counted, params = _of_files(tx, library_ids)
+    if tx.is_postgresql:
+        tx.run(ALONG_THE_INDEX)  # for this transaction
     rows = tx.tuples((OWN_TAGS_BY_VALUE if tx.is_postgresql else OWN_TAGS).format(counted=counted), **params)
     return [TagUse(*row) for row in rows]
 

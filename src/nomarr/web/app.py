@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,8 +14,8 @@ from starlette.datastructures import State
 
 from nomarr import __version__
 from nomarr.config import effective
-from nomarr.errors import NomarrError
 from nomarr.navidrome.rescan import Teller
+from nomarr.rounds import Rounds
 from nomarr.secretkey import SecretKey
 from nomarr.settings import Settings
 from nomarr.store.database import Database, Transaction
@@ -72,8 +70,6 @@ from nomarr.web.origin import Base, Proxies
 from nomarr.web.system import ModelsCheck
 from nomarr.web.watch import Watch
 
-log = logging.getLogger(__name__)
-
 ROUTERS = (
     auth.router,
     password.router,
@@ -115,6 +111,7 @@ ROUTERS = (
     pages.router,
 )
 
+WARMING_S = 15.0
 THREADS = 8  # answers in the making; more would not be quicker, and each holds a connection with its cache
 
 
@@ -171,8 +168,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     teller = Teller(state.db, current, state.navidrome.clients, clock=state.clock)
     teller.start()
     state.applying.start()
-    threading.Thread(target=_warm, args=(state,), name="warming", daemon=True).start()
+    warming = Rounds("counting", partial(_warm, state), WARMING_S, at_once=True)
+    warming.start()
     yield
+    warming.stop()
     state.applying.stop()
     teller.stop()
     state.navidrome.clients.close()
@@ -180,7 +179,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _warm(state: State) -> None:
-    try:
-        memory.warm(state.db, state.matrix, state.analytics, state.settings)
-    except NomarrError as error:  # whoever asks will be told
-        log.debug("warming: %s", error)
+    memory.warm(state.db, state.matrix, state.analytics, state.settings)

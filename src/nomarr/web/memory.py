@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
+from dataclasses import astuple
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -11,12 +12,13 @@ from fastapi import Depends, Request
 from nomarr.library_moods import LibraryMoods, MoodSums
 from nomarr.scores import LibraryCalibration
 from nomarr.settings import Settings
-from nomarr.store import analytics, calibrations, libraries
+from nomarr.store import analytics, calibrations, libraries, preferences
 from nomarr.store.database import Database, Transaction
 from nomarr.store.libraries import Library
 from nomarr.store.matrix import Block, ScoreMatrix
 
 GENRES = 50  # that an overview lists
+OWN_TAGS = "own_tags"  # the preference: how often each tag of the files' own is used, in which state of the libraries
 WARMED = 300_000  # analysed files; the scores of so many take 90 MB
 REMEMBERED = 64  # answers; each is small
 T = TypeVar("T")
@@ -55,10 +57,21 @@ UseMemory = Annotated[Memory, Depends(_memory)]
 
 
 def warm(db: Database, matrix: ScoreMatrix, memory: Memory, settings: Settings) -> None:
-    """Work out beforehand what most will ask for; not the scores of very many files."""
+    """Work out beforehand what most will ask for; nothing while a scan changes it, nor the scores of very many files.
+
+    The files' own tags, which take longest, are counted once after a scan: the next servers find the numbers.
+    """
     with db.read() as tx:
-        ids = sorted(library.id for library in chosen_libraries(tx, None))
-        own_tags(tx, ids, memory, settings)
+        chosen, now = chosen_libraries(tx, None), tx.now_ms()
+        if any(library.is_being_scanned(now=now) for library in chosen):
+            return
+        ids, state = sorted(library.id for library in chosen), _state(tx, settings)
+        found = own_tags(tx, ids, memory, settings)
+        is_kept = _kept_own_tags(tx, ids, state) is not None
+    if not is_kept:
+        with db.write() as tx:
+            preferences.put(tx, OWN_TAGS, {"ids": ids, "state": state, "tags": [astuple(use) for use in found]})
+    with db.read() as tx:
         overview(tx, ids, memory, settings, genres=GENRES)
         if sum(one.analysed for one in coverage(tx, memory)) > WARMED:
             return
@@ -68,7 +81,21 @@ def warm(db: Database, matrix: ScoreMatrix, memory: Memory, settings: Settings) 
 
 
 def own_tags(tx: Transaction, ids: list[int], memory: Memory, settings: Settings) -> list[analytics.TagUse]:
-    return memory.recall(("own", *ids), _state(tx, settings), lambda: analytics.own_tags(tx, ids))
+    state = _state(tx, settings)
+
+    def count() -> list[analytics.TagUse]:
+        kept = _kept_own_tags(tx, ids, state)
+        return analytics.own_tags(tx, ids) if kept is None else kept
+
+    return memory.recall(("own", *ids), state, count)
+
+
+def _kept_own_tags(tx: Transaction, ids: list[int], state: tuple[Any, ...]) -> list[analytics.TagUse] | None:
+    """What a server counted when these libraries were in the same state."""
+    kept = preferences.get(tx, OWN_TAGS)
+    if kept is None or (kept["ids"], kept["state"]) != (ids, list(state)):
+        return None
+    return [analytics.TagUse(*use) for use in kept["tags"]]
 
 
 def overview(tx: Transaction, ids: list[int], memory: Memory, settings: Settings, *, genres: int) -> analytics.Overview:
@@ -76,7 +103,7 @@ def overview(tx: Transaction, ids: list[int], memory: Memory, settings: Settings
     return memory.recall(question, _state(tx, settings), lambda: analytics.overview(tx, ids, genres=genres))
 
 
-def _state(tx: Transaction, settings: Settings) -> Hashable:
+def _state(tx: Transaction, settings: Settings) -> tuple[Any, ...]:
     """Equal as long as files say the same of themselves: scans change that, and workers that fill standard fields."""
     fills = settings.standard_fields or any(library.standard_fields for library in libraries.list_all(tx))
     return analytics.work_state(tx) if fills else analytics.scan_state(tx)
