@@ -19,7 +19,7 @@ from nomarr.web.pages import PAGES
 
 from .conftest import Home
 
-EXAMPLES = 12  # of valid and of invalid requests each, for every route
+EXAMPLES = 8  # of valid and of invalid requests each, for every route
 ENDLESS = "/api/web/events/status"
 OTHER_KINDS = {
     ENDLESS: "text/event-stream",
