@@ -18,16 +18,13 @@ import asyncio
 import json
 import logging
 import os
-import pwd
-import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +33,7 @@ import httpx
 import numpy as np
 import psycopg
 from fastapi import FastAPI
+from postgresql import Server, binary
 
 from nomarr import recalibration
 from nomarr.inference.vocabulary import MSD, VIBENET
@@ -79,7 +77,7 @@ def main() -> None:
         return
     with ExitStack() as stack:
         folder = given.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nomarr-analytics-")))
-        server = None if given.url else stack.enter_context(postgresql())
+        server = None if given.url or not Path(binary("initdb")).exists() else stack.enter_context(Server())
         for tracks in given.tracks:
             for url in given.url or databases(folder, server, tracks):
                 with Database(url) as db:
@@ -91,45 +89,12 @@ def main() -> None:
                     subprocess.run([sys.executable, __file__, "--url", url, "--part", part], check=True)
 
 
-def databases(folder: Path, server: Path | None, tracks: int) -> list[str]:
+def databases(folder: Path, server: Server | None, tracks: int) -> list[str]:
     urls = [f"sqlite:///{folder}/nomarr-{tracks}.db"]
     if server is not None:
-        subprocess.run([program("createdb"), "-h", server, "-U", "nomarr", f"n{tracks}"], check=True)
-        urls.append(f"postgresql://nomarr@/n{tracks}?host={server}")
+        server.administer(f"CREATE DATABASE n{tracks}")
+        urls.append(server.url.replace("/nomarr?", f"/n{tracks}?"))
     return urls
-
-
-@contextmanager
-def postgresql() -> Iterator[Path | None]:
-    """A server of its own with an ordinary configuration, but for `fsync`; the folder of its socket."""
-    if shutil.which(program("initdb")) is None:
-        yield None
-        return
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    user = next(name for name in ("postgres", "nobody") if name in known) if os.geteuid() == 0 else None
-    as_user: dict[str, Any] = {} if user is None else {"user": user, "group": pwd.getpwnam(user).pw_gid}
-    if user is not None:
-        shutil.chown(folder, user)
-    made = [program("initdb"), "-D", folder / "data", "-A", "trust", "-U", "nomarr", "-E", "UTF8", "--locale=C.UTF-8"]
-    subprocess.run(made, check=True, capture_output=True, cwd=folder, **as_user)
-    options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
-    with (folder / "log").open("wb") as log:
-        command = [program("postgres"), "-D", folder / "data", *options]
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **as_user)
-    try:
-        while subprocess.run([program("pg_isready"), "-q", "-h", folder], check=False).returncode:
-            time.sleep(0.2)
-        yield folder
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(timeout=60)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def program(name: str) -> str:
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(found[-1]) if found else name
 
 
 def print_header(db: Database) -> None:
@@ -241,13 +206,17 @@ def load_matrix(db: Database) -> None:
 
 def make_app(db: Database, folder: Path) -> FastAPI:
     """Was never asked anything that it could remember, in a process that has answered for an empty library."""
+    settings = Settings(data_dir=folder / "data", calibrate_heads=True)
     with Database(f"sqlite:///{folder}/empty.db") as empty:
         empty.migrate()
-        first = create_app(Settings(data_dir=folder / "data"), empty)
-        first.dependency_overrides[require_login] = lambda: None
+        first = open_app(settings, empty)
         for name in ENDPOINTS:
             ask(first, f"/api/web/analytics/{name}")
-    app = create_app(Settings(data_dir=folder / "data", calibrate_heads=True), db)
+    return open_app(settings, db)
+
+
+def open_app(settings: Settings, db: Database) -> FastAPI:
+    app = create_app(settings, db)
     app.dependency_overrides[require_login] = lambda: None
     ask(app, "/ping")
     return app

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ground import Ground
 from models import BACKBONE, SIZE, make_models_dir
@@ -61,42 +62,49 @@ def wait_for(true: Callable[[], object], seconds: float = 90) -> None:
         time.sleep(0.02)
 
 
-def test_a_server_answers_while_results_are_renewed_and_a_killed_one_goes_on_at_its_next_start(tmp_path: Path) -> None:
-    ground = Ground(tmp_path, make_models_dir(tmp_path / "models"))
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    return Ground(tmp_path, make_models_dir(tmp_path / "models"))
+
+
+@pytest.fixture
+def filled(ground: Ground) -> Iterator[Database]:
+    """With results of other models."""
     (backbone,) = read_suite(ground.models).backbones
     with Database(ground.settings().database) as db:
         db.migrate()
         fill(db, backbone.identity)
-        with serving(ground, "--workers", 0) as (server, process):
-            assert counted(db)[0] < FILES, "it answers before all is done"
-            wait_for(lambda: counted(db)[0])
-            slowest = 0.0
-            while (waiting := counted(db)[0]) < FILES // 4:
-                began = time.monotonic()
-                server.call("GET", "/health/live")
-                slowest = max(slowest, time.monotonic() - began)
-            process.kill()
-            process.wait()
-        assert slowest < 2
-        waiting, scored = counted(db)
-        assert 0 < waiting == scored < FILES
-        with serving(ground, "--workers", 0):
-            wait_for(lambda: counted(db)[0] == FILES)
-        assert counted(db) == (FILES, FILES)
+        yield db
 
 
-def test_a_server_that_is_stopped_meanwhile_ends_at_once(tmp_path: Path) -> None:
-    ground = Ground(tmp_path, make_models_dir(tmp_path / "models"))
-    (backbone,) = read_suite(ground.models).backbones
-    with Database(ground.settings().database) as db:
-        db.migrate()
-        fill(db, backbone.identity)
-        with serving(ground, "--workers", 0) as (_, process):
-            wait_for(lambda: counted(db)[0])
-            process.terminate()
+def test_a_server_answers_while_results_are_renewed_and_a_killed_one_goes_on_at_its_next_start(
+    ground: Ground, filled: Database
+) -> None:
+    with serving(ground, "--workers", 0) as (server, process):
+        assert counted(filled)[0] < FILES, "it answers before all is done"
+        wait_for(lambda: counted(filled)[0])
+        slowest = 0.0
+        while (waiting := counted(filled)[0]) < FILES // 4:
             began = time.monotonic()
-            process.wait(timeout=30)
-        assert time.monotonic() - began < 10
-        assert counted(db)[0] < FILES
-        with db.read() as tx:
-            assert tx.scalar("SELECT COUNT(*) FROM leases") == 0, "another server may go on at once"
+            server.call("GET", "/health/live")
+            slowest = max(slowest, time.monotonic() - began)
+        process.kill()
+        process.wait()
+    assert slowest < 2
+    waiting, scored = counted(filled)
+    assert 0 < waiting == scored < FILES
+    with serving(ground, "--workers", 0):
+        wait_for(lambda: counted(filled)[0] == FILES)
+    assert counted(filled) == (FILES, FILES)
+
+
+def test_a_server_that_is_stopped_meanwhile_ends_at_once(ground: Ground, filled: Database) -> None:
+    with serving(ground, "--workers", 0) as (_, process):
+        wait_for(lambda: counted(filled)[0])
+        process.terminate()
+        began = time.monotonic()
+        process.wait(timeout=30)
+    assert time.monotonic() - began < 10
+    assert counted(filled)[0] < FILES
+    with filled.read() as tx:
+        assert tx.scalar("SELECT COUNT(*) FROM leases") == 0, "another server may go on at once"

@@ -8,12 +8,12 @@ import pytest
 
 from heard import fill
 from nomarr.settings import Settings
-from nomarr.store import libraries, scans, tags
+from nomarr.store import libraries, preferences, scans, tags
 from nomarr.store.analytics import TagUse
 from nomarr.store.database import Database
 from nomarr.store.libraries import Library
 from nomarr.store.matrix import ScoreMatrix
-from nomarr.web.memory import Memory, own_tags, warm
+from nomarr.web.memory import OWN_TAGS, Memory, own_tags, warm
 
 
 @pytest.fixture
@@ -51,6 +51,22 @@ def test_own_tags_are_counted_once_for_all_servers_until_the_next_scan(
     with db.write() as tx:
         scans.begin(tx, library.id, owner="me", now=tx.now_ms())
     assert counted(db, library, settings) == []
+
+
+def test_nothing_is_counted_again_before_what_changes_has_come_to_rest(
+    db: Database, library: Library, settings: Settings
+) -> None:
+    memory = Memory()
+    warm(db, ScoreMatrix(), memory, settings)
+    with db.write() as tx:
+        scans.begin(tx, library.id, owner="me", now=tx.now_ms())
+        tx.run("DELETE FROM file_tags")
+        scans.end(tx, library.id, owner="me", now=tx.now_ms() + 1)
+    for counts in (False, True):
+        warm(db, ScoreMatrix(), memory, settings)
+        with db.read() as tx:
+            kept = preferences.get(tx, OWN_TAGS)
+        assert (kept["tags"] == []) is counts
 
 
 def test_nothing_is_kept_while_a_scan_changes_it(db: Database, library: Library, settings: Settings) -> None:

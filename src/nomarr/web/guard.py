@@ -54,7 +54,7 @@ class Guard:
                 await problem(413, TOO_LARGE)(scope, receive, send_safely)
                 return
             await self.app(scope, _limited(receive), send_safely)
-        except Exception:
+        except Exception:  # the edge of a request: whoever sent it gets an answer all the same
             log.exception("%s %s", scope["method"], printable(scope["path"]))
             if has_started:
                 raise

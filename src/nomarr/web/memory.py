@@ -31,6 +31,12 @@ class Memory:
         self.moods = LibraryMoods()
         self._lock = threading.Lock()
         self._answers: dict[Hashable, tuple[Hashable, Any]] = {}
+        self._last_state: Hashable | None = None
+
+    def is_moving(self, state: Hashable) -> bool:
+        """Whether it is another state than when this was asked last; not the first time."""
+        before, self._last_state = self._last_state, state
+        return before not in (None, state)
 
     def recall(self, question: Hashable, state: Hashable, answer: Callable[[], T]) -> T:
         """What was answered in that state, else what `answer` gives."""
@@ -57,7 +63,8 @@ UseMemory = Annotated[Memory, Depends(_memory)]
 
 
 def warm(db: Database, matrix: ScoreMatrix, memory: Memory, settings: Settings) -> None:
-    """Work out beforehand what most will ask for; nothing while a scan changes it, nor the scores of very many files.
+    """Work out beforehand what most will ask for, but not the scores of very many files; nothing while a scan, or
+    workers that fill standard fields, change it.
 
     The files' own tags, which take longest, are counted once after a scan: the next servers find the numbers.
     """
@@ -66,6 +73,8 @@ def warm(db: Database, matrix: ScoreMatrix, memory: Memory, settings: Settings) 
         if any(library.is_being_scanned(now=now) for library in chosen):
             return
         ids, state = sorted(library.id for library in chosen), _state(tx, settings)
+        if memory.is_moving(state):
+            return
         found = own_tags(tx, ids, memory, settings)
         is_kept = _kept_own_tags(tx, ids, state) is not None
     if not is_kept:
@@ -75,7 +84,7 @@ def warm(db: Database, matrix: ScoreMatrix, memory: Memory, settings: Settings) 
         overview(tx, ids, memory, settings, genres=GENRES)
         if sum(one.analysed for one in coverage(tx, memory)) > WARMED:
             return
-        blocks = blocks_of(tx, libraries.list_all(tx, enabled_only=True), matrix)
+        blocks = blocks_of(tx, chosen, matrix)
     memory.moods.moods(blocks)
     memory.moods.scores(blocks)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -22,19 +21,13 @@ from nomarr.web.tables import WantsCsv, csv_example, csv_of, csv_of_rows
 router = APIRouter(prefix="/api/web/analytics", tags=["analytics"], dependencies=[Depends(require_login)])
 
 
-@dataclass(frozen=True)
-class _Moods:
-    """The libraries that were asked for, and their moods in numbers."""
-
-    ids: list[int]
-    sums: MoodSums
+def _moods(
+    db: UseDatabase, matrix: UseMatrix, memory: UseMemory, library_id: LibraryId = None
+) -> tuple[list[int], MoodSums]:
+    return remembered.mood_sums(db, matrix, memory, library_id)
 
 
-def _moods(db: UseDatabase, matrix: UseMatrix, memory: UseMemory, library_id: LibraryId = None) -> _Moods:
-    return _Moods(*remembered.mood_sums(db, matrix, memory, library_id))
-
-
-UseMoods = Annotated[_Moods, Depends(_moods)]
+UseMoods = Annotated[tuple[list[int], MoodSums], Depends(_moods)]  # of which libraries, and their moods in numbers
 TopMoods = Annotated[int, Query(ge=2, le=100, description="how many of the most frequent moods")]
 TIER_SHARES = {"tier_s": "strict", "tier_a": "regular", "tier_b": "loose"}
 FILES = "/api/web/files?"  # in the examples
@@ -73,7 +66,7 @@ def mood_distribution(
     wants_csv: WantsCsv,
 ) -> MoodDistribution | Response:
     """Most frequent first; moods that no track carries are left out."""
-    ids, sums = moods.ids, moods.sums
+    ids, sums = moods
     shares = []
     for mood in _most_frequent(sums):
         tiers, word = sums.tiers[mood].tolist(), WORDS[mood]
@@ -111,7 +104,7 @@ def tag_correlations(
     """Between the calibrated strengths of the most frequent moods, over all analysed tracks. 0 where one of the two
     never varies. The shares of a mood's tiers (S strict, A regular, B loose) sum to 1.
     """
-    ids, sums = moods.ids, moods.sums
+    ids, sums = moods
     chosen = _most_frequent(sums)[:top_n]
     words = [WORDS[mood] for mood in chosen]
     r = sums.correlations()
@@ -152,7 +145,7 @@ def mood_cooccurrence(
     top_n: TopMoods = 20,
 ) -> CoOccurrence | Response:
     """Of the most frequent moods."""
-    ids, sums = moods.ids, moods.sums
+    ids, sums = moods
     chosen = _most_frequent(sums)[:top_n]
     words = [WORDS[mood] for mood in chosen]
     counts = {WORDS[a]: {WORDS[b]: int(sums.together[a, b]) for b in chosen} for a in chosen}
